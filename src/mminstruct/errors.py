@@ -1,0 +1,61 @@
+"""Every error that a user can cause or must act on; the command line prints these in one paragraph, exit status 2.
+
+    MMInstructError
+    ├── ConfigError        a config file or a -o override: unknown key, wrong type, impossible value
+    ├── SourceError        a whole source of captions cannot be read (no such file, wrong columns)
+    ├── BadInputError      one input record is bad and `on_bad_input: fail` was asked for
+    ├── MissingExtraError  an optional package or an embedded model is not installed
+    ├── ModelError         a model folder cannot be loaded
+    ├── EndpointError      an LLM endpoint refuses every request (401, no such model, gone)
+    ├── StoreError         the reply store cannot be opened, read or written
+    ├── RunError           a run folder is not one, is in use, or lacks what was asked for
+    └── ExportError        an export failed its own check, or its target is in the way
+
+Any other exception is a bug of ours and shows its trace. A single bad row is never an exception that leaves a
+stage: it is a `Reject` row (see `rows.py`).
+
+A message says what, where, found, expected and what to do, in that order, as plain sentences.
+"""
+
+
+class MMInstructError(Exception):
+    """Base of all errors that a user can act on."""
+
+
+class ConfigError(MMInstructError):
+    """The config file or an override is wrong; the message lists every fault with its place."""
+
+
+class SourceError(MMInstructError):
+    """A source of captions cannot be read at all; nothing was requested from any LLM yet."""
+
+
+class BadInputError(MMInstructError):
+    """One input record is bad, and the config says `on_bad_input: fail`."""
+
+
+class MissingExtraError(MMInstructError):
+    """Something optional is needed and not installed; the message holds the install command."""
+
+    def __init__(self, what: str, needed_by: str, install: str) -> None:
+        super().__init__(f"{needed_by} needs {what}, which is not installed. Install it with: {install}")
+
+
+class ModelError(MMInstructError):
+    """A model folder or file is not what was expected."""
+
+
+class EndpointError(MMInstructError):
+    """An LLM endpoint refuses every request; everything received so far is kept."""
+
+
+class StoreError(MMInstructError):
+    """The reply store cannot be opened, read or written."""
+
+
+class RunError(MMInstructError):
+    """A run folder is not one, is being written by another process, or lacks what was asked for."""
+
+
+class ExportError(MMInstructError):
+    """An export did not pass its own check, or something stands where it would be written."""

@@ -1,0 +1,101 @@
+"""The narrow door to every language model: one request in, one reply out.
+
+Stages see this file and nothing else of `llm/`. `client.py` is the door's real implementation (HTTP and the reply
+store); `ScriptedChat` is the one for tests and examples.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mminstruct.rows import Reason, content_id
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat; `role` is `system`, `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent: either chat `messages`, or a `prompt` to be continued (a plain completion), never both.
+
+    `parameters` go into the request's body as they are (`temperature`, `max_tokens`, `stop`, and fields of the
+    endpoint's own such as llama.cpp's `grammar`). `sample` tells apart repeated requests of the same text.
+    """
+
+    messages: tuple[Message, ...] = ()
+    prompt: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    sample: int = 0
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body, without the model's name."""
+        if self.messages:
+            turns = [{"role": message.role, "content": message.content} for message in self.messages]
+            return {"messages": turns, **self.parameters}
+        return {"prompt": self.prompt, **self.parameters}
+
+    def request_id(self, model: str) -> str:
+        """Return the key under which the reply is stored: the model's name, the text, the parameters, the sample."""
+        return content_id(model, json.dumps(self.body(), sort_keys=True, ensure_ascii=False), str(self.sample))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, durable on disk before anybody sees it."""
+
+    request_id: str
+    text: str
+    finish_reason: str  # `stop`, `length`, `content_filter`, …
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached: bool = False  # read from the reply store: nothing was sent or paid
+
+
+class RequestFailed(Exception):  # noqa: N818 - an outcome of one row, which its stage turns into a Reject
+    """This one request cannot be answered; the run goes on. `reason` is one of the LLM reasons of `Reason`."""
+
+    def __init__(self, request_id: str, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.request_id = request_id
+        self.reason = reason
+        self.detail = detail
+
+
+class Chat(Protocol):
+    """A language model behind the door."""
+
+    @property
+    def model(self) -> str:
+        """The model's name, as rows keep it."""
+        ...
+
+    async def ask(self, request: Request) -> Reply:
+        """Return the reply; waits for a free place where too many are in flight.
+
+        Raises RequestFailed for a fault of this request alone, and EndpointError where every request would fail.
+        """
+        ...
+
+
+class ScriptedChat:
+    """A Chat that answers from a function, for tests and examples; it remembers what it was asked."""
+
+    def __init__(self, answer: Callable[[Request], str], model: str = "scripted") -> None:
+        self.model = model
+        self.requests: list[Request] = []
+        self._answer = answer
+
+    async def ask(self, request: Request) -> Reply:
+        """Return `answer(request)` as a reply that ended by itself."""
+        self.requests.append(request)
+        text = self._answer(request)
+        return Reply(request.request_id(self.model), text, "stop", self.model, len(str(request.body())) // 4, len(text) // 4)
