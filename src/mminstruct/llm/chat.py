@@ -60,8 +60,8 @@ class Reply:
     cached: bool = False  # read from the reply store: nothing was sent or paid
 
 
-class RequestFailed(Exception):  # noqa: N818 - an outcome of one row, which its stage turns into a Reject
-    """This one request cannot be answered; the run goes on. `reason` is one of the LLM reasons of `Reason`."""
+class RequestFailed(Exception):
+    """One request that cannot be answered, while the run goes on; `reason` is one of the LLM reasons of `Reason`."""
 
     def __init__(self, request_id: str, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -98,4 +98,5 @@ class ScriptedChat:
         """Return `answer(request)` as a reply that ended by itself."""
         self.requests.append(request)
         text = self._answer(request)
-        return Reply(request.request_id(self.model), text, "stop", self.model, len(str(request.body())) // 4, len(text) // 4)
+        n_tokens = len(str(request.body())) // 4
+        return Reply(request.request_id(self.model), text, "stop", self.model, n_tokens, len(text) // 4)
