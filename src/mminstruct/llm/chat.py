@@ -6,12 +6,13 @@ store); `ScriptedChat` is the one for tests and examples.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mminstruct.rows import Reason, content_id
+from mminstruct.rows import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Request:
 
     def request_id(self, model: str) -> str:
         """Return the key under which the reply is stored: the model's name, the text, the parameters, the sample."""
-        return content_id(model, json.dumps(self.body(), sort_keys=True, ensure_ascii=False), str(self.sample))
+        key = json.dumps([model, self.body(), self.sample], sort_keys=True, ensure_ascii=False)
+        return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
