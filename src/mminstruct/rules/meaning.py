@@ -1,0 +1,37 @@
+"""The rules that compare an answer with other texts: off_topic and near_duplicate_answer."""
+
+from __future__ import annotations
+
+from mminstruct.config.filter import FilterConfig
+from mminstruct.rules.candidate import Candidate
+from mminstruct.texts import content_stems
+
+
+def shared_words(candidate: Candidate) -> set[str]:
+    """Return the stems of the words with a meaning that the answer has in common with the description."""
+    return content_stems(candidate.answer) & content_stems(candidate.description or "")
+
+
+def is_in_doubt(candidate: Candidate, config: FilterConfig) -> bool:
+    """Whether answer and description share so few words that only their meaning can tell; no encoder is needed."""
+    return len(shared_words(candidate)) < config.min_shared_words
+
+
+def off_topic(candidate: Candidate, config: FilterConfig) -> str | None:
+    """Find an answer that shares with the description neither words nor meaning (`Candidate.similarity`)."""
+    similarity = candidate.similarity
+    if similarity is None or similarity >= config.min_description_similarity or not is_in_doubt(candidate, config):
+        return None
+    shared = ", ".join(sorted(shared_words(candidate))) or "none"
+    return (
+        f"similarity to the description is {similarity:.2f}, expected {config.min_description_similarity} or more "
+        f"(min_description_similarity), or {config.min_shared_words} shared words (min_shared_words); shared: {shared}"
+    )
+
+
+def near_duplicate_answer(candidate: Candidate, config: FilterConfig) -> str | None:
+    """Find an answer that repeats an earlier kept one (`Candidate.twin_id`)."""
+    if not candidate.twin_id:
+        return None
+    least = config.near_duplicate_similarity
+    return f"repeats the answer of {candidate.twin_id} with a similarity of {least} or more (near_duplicate_similarity)"

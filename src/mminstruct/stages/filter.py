@@ -1,0 +1,143 @@
+"""Stage 6, filter: answers in, verdicts out; a verdict holds what every rule found.
+
+Candidate("a1", "Write an ad for the lamp.", "I'm sorry, I can't help with that.") -> refusal, off_topic
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mminstruct.config.filter import FilterConfig
+from mminstruct.encoders.protocols import TextEncoder
+from mminstruct.near_copies import NearCopyIndex, split_words
+from mminstruct.rows import Reason, Reject
+from mminstruct.rules.candidate import Candidate
+from mminstruct.rules.language import language_identifier
+from mminstruct.rules.meaning import is_in_doubt
+from mminstruct.rules.table import RULES, Rule
+
+__all__ = ["AnswerFilter", "Candidate", "Finding", "Outcome", "Verdict", "judge", "judge_text", "to_reject"]
+
+
+class Outcome(StrEnum):
+    """What a rule says of a candidate."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_APPLICABLE = "not applicable"  # a field that the rule needs is absent
+    SKIPPED = "skipped"  # switched off in the config
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule's word on one candidate; `detail` says what was found, or what was missing."""
+
+    rule: Reason
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What every rule found, in the order of the table."""
+
+    answer_id: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The findings of the rules that failed; the first gives the reason of the reject."""
+        return tuple(finding for finding in self.findings if finding.outcome is Outcome.FAILED)
+
+    @property
+    def kept(self) -> bool:
+        """Whether no rule failed."""
+        return not self.failures
+
+
+class AnswerFilter:
+    """Judges answers batch by batch; how the answers are cut into batches changes nothing.
+
+    Without an encoder the rule off_topic is left out where it would need one. Raises MissingExtraError at once
+    where a package for a rule that is switched on is missing.
+    """
+
+    def __init__(self, config: FilterConfig, encoder: TextEncoder | None = None) -> None:
+        self.config = config
+        self.encoder = encoder
+        self._index = NearCopyIndex(config.near_duplicate_similarity)
+        self._kept_ids: list[str] = []  # by position in the index
+        if config.language is not None and "wrong_language" not in config.skip:
+            language_identifier()
+
+    def judge(self, candidates: Sequence[Candidate]) -> list[Verdict]:
+        """Return one verdict for each candidate, in their order; near copies are of earlier kept candidates."""
+        return [self._judge_one(candidate) for candidate in self._with_similarity(candidates)]
+
+    def remember(self, answer_id: str, answer: str) -> None:
+        """Take note of an answer that was kept before (a resumed run), so that later ones are compared with it."""
+        if self._looks_for_twins(answer) and self._index.find(answer) is None:
+            self._index.add([answer])
+            self._kept_ids.append(answer_id)
+
+    def _judge_one(self, candidate: Candidate) -> Verdict:
+        twin = self._index.find(candidate.answer) if self._looks_for_twins(candidate.answer) else None
+        verdict = _verdict(replace(candidate, twin_id="" if twin is None else self._kept_ids[twin]), self.config)
+        if verdict.kept:
+            self.remember(candidate.answer_id, candidate.answer)
+        return verdict
+
+    def _looks_for_twins(self, answer: str) -> bool:
+        on = "near_duplicate_answer" not in self.config.skip
+        return on and len(split_words(answer)) >= self.config.near_duplicate_min_words
+
+    def _with_similarity(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Fill in the cosine of answer and description where the words alone leave the topic in doubt."""
+        judged = list(candidates)
+        if self.encoder is None or "off_topic" in self.config.skip:
+            return judged
+        doubtful = [
+            position
+            for position, candidate in enumerate(judged)
+            if (candidate.description or "").strip() and is_in_doubt(candidate, self.config)
+        ]
+        if not doubtful:
+            return judged
+        answers = self.encoder.encode_texts([judged[position].answer for position in doubtful])
+        descriptions = self.encoder.encode_texts([judged[position].description or "" for position in doubtful])
+        for position, similarity in zip(doubtful, (answers * descriptions).sum(axis=1), strict=True):
+            judged[position] = replace(judged[position], similarity=float(similarity))
+        return judged
+
+
+def judge(candidates: Sequence[Candidate], encoder: TextEncoder | None, config: FilterConfig) -> list[Verdict]:
+    """Judge all candidates at once, each against the earlier kept ones."""
+    return AnswerFilter(config, encoder).judge(candidates)
+
+
+def judge_text(candidate: Candidate, config: FilterConfig) -> Verdict:
+    """Judge one candidate by itself: no sentence encoder, no comparison with other answers."""
+    return _verdict(replace(candidate, similarity=None, twin_id=None), config)
+
+
+def to_reject(candidate: Candidate, verdict: Verdict) -> Reject:
+    """Return the Reject row of a candidate that was not kept; the first failing rule gives reason and detail."""
+    first = verdict.failures[0]
+    return Reject(candidate.answer_id, "filter", first.rule, first.detail, candidate.answer, candidate.request_id)
+
+
+def _verdict(candidate: Candidate, config: FilterConfig) -> Verdict:
+    return Verdict(candidate.answer_id, tuple(_apply(rule, candidate, config) for rule in RULES))
+
+
+def _apply(rule: Rule, candidate: Candidate, config: FilterConfig) -> Finding:
+    if rule.reason.value in config.skip:
+        return Finding(rule.reason, Outcome.SKIPPED, "switched off (filter.skip)")
+    if lacking := rule.lacks(candidate, config):
+        return Finding(rule.reason, Outcome.NOT_APPLICABLE, lacking)
+    if detail := rule.check(candidate, config):
+        return Finding(rule.reason, Outcome.FAILED, detail)
+    missing = rule.misses(candidate, config)
+    return Finding(rule.reason, Outcome.PASSED, f"judged in part: {missing}" if missing else "")
