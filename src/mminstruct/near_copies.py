@@ -1,0 +1,124 @@
+"""Finds texts that repeat an earlier text almost word for word.
+
+Two texts are as similar as the Jaccard similarity of their shingles: the number of shingles that both have over the
+number that either has. The shingles of a text are its words and its pairs of neighbouring words, each counted once.
+Words alone would call "a dog bites a man" and "a man bites a dog" the same; longer runs of words would let one
+changed word spoil a third of a ten-word instruction. Case, accents' encoding and punctuation do not count, numbers do.
+
+The search is exact. It is prefix filtering (Chaudhuri et al. 2006; AllPairs, Bayardo et al. 2007): where two texts
+must share m of n shingles, at least one shared shingle is among any n − m + 1 of them, so only the kept texts that
+have one of those n − m + 1 are compared. The n − m + 1 that the fewest kept texts have are chosen anew for each
+text. That needs no counts of the whole corpus, and so the result cannot depend on how the texts were cut in batches.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import unicodedata
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+
+# Scripts that put no spaces between words (Han, kana): each character is a word.
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_APOSTROPHES = re.compile("['’ʼ`]")
+_MARGIN = 1e-9  # keeps a filter from losing a pair that sits on the threshold to a rounding error
+
+
+def near_copies(texts: Sequence[str], threshold: float) -> list[int | None]:
+    """Return for each text the position of the earlier kept text that it repeats, or None where it is kept.
+
+    A text is kept when no kept text before it has a similarity of `threshold` (over 0, up to 1) or more. Of several
+    the most similar is named, and of equally similar ones the earliest.
+
+    >>> near_copies(["Write a poem about the cat.", "write a poem about THE cat", "Plan a trip."], 0.8)
+    [None, 0, None]
+    """
+    return NearCopyIndex(threshold).add(texts)
+
+
+class NearCopyIndex:
+    """The kept texts so far; fed in batches of any size, it gives what `near_copies` gives for all of them at once."""
+
+    def __init__(self, threshold: float) -> None:
+        if not 0 < threshold <= 1:
+            raise ValueError(f"threshold is {threshold}; expected a number over 0 and up to 1")
+        self.threshold = threshold
+        self.n_texts = 0
+        self._words: dict[str, int] = {}
+        self._kept: dict[int, array[int]] = {}  # position of a kept text -> its shingles
+        self._holders: dict[int, list[int]] = {}  # shingle -> positions of the kept texts that have it
+
+    def add(self, texts: Sequence[str]) -> list[int | None]:
+        """Keep the texts that repeat none kept so far; return as `near_copies` does.
+
+        Positions count all texts ever added, over all batches: the first text of the second batch follows the last
+        of the first.
+        """
+        return [self._add(text) for text in texts]
+
+    def find(self, text: str) -> int | None:
+        """Return the position of the kept text that `text` repeats, or None; `text` is not added."""
+        return self._most_similar(self._shingles(text))
+
+    def _add(self, text: str) -> int | None:
+        shingles = self._shingles(text)
+        original = self._most_similar(shingles)
+        if original is None:
+            self._kept[self.n_texts] = array("q", shingles)
+            for shingle in shingles:
+                self._holders.setdefault(shingle, []).append(self.n_texts)
+        self.n_texts += 1
+        return original
+
+    def _shingles(self, text: str) -> set[int]:
+        """Return the text's words and word pairs as numbers: a word's number, or those of two words side by side.
+
+        A text without any word counts as one word of its own, so that "?!" repeats "?!" and not "...".
+        """
+        words = split_words(text) or ["\0" + text.strip()]
+        numbers = [self._words.setdefault(word, len(self._words) + 1) for word in words]
+        return {*numbers, *(first << 32 | second for first, second in itertools.pairwise(numbers))}
+
+    def _most_similar(self, shingles: set[int]) -> int | None:
+        best, best_similarity = None, 0.0
+        for position in self._candidates(shingles):
+            kept = self._kept[position]
+            n_shared = len(shingles.intersection(kept))
+            similarity = n_shared / (len(shingles) + len(kept) - n_shared)
+            if similarity >= self.threshold and similarity > best_similarity:
+                best, best_similarity = position, similarity
+        return best
+
+    def _candidates(self, shingles: set[int]) -> list[int]:
+        """Return, in ascending order, every kept text that can reach the threshold, and few that cannot.
+
+        With n and k shingles and similarity >= t, at least t·n, t·k and t/(1+t)·(n+k) shingles are shared.
+        """
+        n = len(shingles)
+        n_asked = n - math.ceil(self.threshold * n - _MARGIN) + 1
+        holders = sorted((self._holders.get(shingle, ()) for shingle in shingles), key=len)[:n_asked]
+        n_hits: Counter[int] = Counter()
+        for positions in holders:
+            n_hits.update(positions)
+        share = self.threshold / (1 + self.threshold)
+        candidates = []
+        for position, hits in n_hits.items():
+            k = len(self._kept[position])
+            most_shared = min(hits + n - n_asked, k)
+            if most_shared >= max(share * (n + k), self.threshold * k) - _MARGIN:
+                candidates.append(position)
+        return sorted(candidates)
+
+
+def split_words(text: str) -> list[str]:
+    """Return the text's words as they are compared: NFKC, caseless, without punctuation and apostrophes.
+
+    >>> split_words("Don't name 3 cats, name 4!")
+    ['dont', 'name', '3', 'cats', 'name', '4']
+    """
+    caseless = unicodedata.normalize("NFKC", text).casefold()
+    return _WORD.findall(_APOSTROPHES.sub("", caseless))
