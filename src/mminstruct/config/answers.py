@@ -12,6 +12,7 @@ class ExemplarsConfig(Section):
     """Stage 4: the stronger model writes a few example answers for each instruction."""
 
     per_instruction: int = Field(2, ge=0, description="example answers for each instruction")
+    attempts: int = Field(3, ge=1, description="tries of an example answer that breaks a filter rule")
     max_tokens: int | None = Field(None, ge=1, description="longest example answer; default: the prompt file's")
     temperature: float | None = Field(None, ge=0, description="default: the prompt file's")
     prompt: str | None = Field(None, description="a prompt template of your own")

@@ -39,16 +39,15 @@ class FilterConfig(Section):
         0.6, gt=0, le=1, description="an answer echoes when more of its five-word runs stand in the description"
     )
     max_copied_words: int = Field(40, ge=8, description="or when a longer run of words stands in it word for word")
-    max_repeats: int = Field(
-        3, ge=1, description="how often the same words may follow on themselves (12 words or more)"
-    )
+    max_repeats: int = Field(3, ge=1, description="how often the same words may follow on themselves")
     max_repetition: float = Field(0.45, gt=0, le=1, description="share of four-word runs that stood earlier already")
     language: str | None = Field("en", description="ISO 639-1 code that answers are held to; null: any language")
     min_language_words: int = Field(10, ge=1, description="shorter texts are not judged by their language")
     min_language_confidence: float = Field(0.8, gt=0, le=1, description="how sure of another language it must be")
     max_foreign_share: float = Field(0.3, ge=0, le=1, description="share of words that may be in another language")
+    min_topic_words: int = Field(15, ge=1, description="shorter answers (haikus, captions) are never off topic")
     min_description_similarity: float = Field(
-        0.18, ge=-1, le=1, description="cosine of answer and description; lower is off topic where words differ too"
+        0.16, ge=-1, le=1, description="cosine of answer and description; lower is off topic where words differ too"
     )
     min_shared_words: int = Field(2, ge=0, description="an answer with so many of the description's words is on topic")
     near_duplicate_similarity: float = Field(

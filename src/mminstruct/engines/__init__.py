@@ -1,0 +1,1 @@
+"""Engines: where per-row work runs."""

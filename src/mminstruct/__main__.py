@@ -1,0 +1,5 @@
+"""`python -m mminstruct`, the same as the command `mminstruct`."""
+
+from mminstruct.cli import main
+
+main()

@@ -1,0 +1,46 @@
+"""The command line: the only place that prints and exits. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mminstruct import __version__
+from mminstruct.errors import MMInstructError
+
+_EXAMPLES = """
+\b
+Examples:
+  mminstruct demo                          the whole pipeline on built-in photographs and models
+  mminstruct init my.yaml                  write a commented config
+  mminstruct plan my.yaml                  what a run would ask and cost, without asking
+  mminstruct run my.yaml                   run it; again to go on, or after a change
+  mminstruct status runs/my                how far it is
+  mminstruct show runs/my 3f2a             one row's whole story
+  mminstruct export runs/my --out data/my  training data
+
+Tab completion for bash: eval "$(_MMINSTRUCT_COMPLETE=bash_source mminstruct)" (or zsh_source, fish_source).
+"""
+
+
+@click.group(epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", message="mminstruct %(version)s")
+def cli() -> None:
+    """Turn captioned images into visual instruction data (MM-Instruct)."""
+
+
+def main() -> None:
+    """Run the command line; user mistakes end in one paragraph and exit status 2, an interrupt in 130."""
+    from mminstruct.cli import commands  # noqa: F401 - its commands join `cli`
+
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except MMInstructError as error:
+        click.echo(f"mminstruct: {error}", err=True)
+        sys.exit(2)

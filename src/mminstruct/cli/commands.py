@@ -1,0 +1,211 @@
+"""The commands, one function each: read the options, call the pipeline, print."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from mminstruct import STAGES
+from mminstruct.cli import cli
+
+if TYPE_CHECKING:
+    from mminstruct.config.run import RunConfig
+
+_CONFIG = click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
+_RUN = click.argument("run_dir", metavar="RUN", type=click.Path(file_okay=False))
+_OVERRIDES = click.option(
+    "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a config key: -o match.per_image=2"
+)
+_RUN_DIR = click.option("--run-dir", type=click.Path(file_okay=False), help="Use this run folder, not the config's.")
+
+
+@cli.command()
+@_CONFIG
+@_RUN_DIR
+@click.option("--from", "first", type=click.Choice(STAGES), help="Redo this stage and all after it.")
+@click.option("--until", "last", type=click.Choice(STAGES), help="Stop after this stage.")
+@_OVERRIDES
+def run(config: Path, run_dir: str | None, first: str | None, last: str | None, overrides: tuple[str, ...]) -> None:
+    """Run the pipeline that CONFIG describes, or go on with it.
+
+    Finished stages and parts are skipped, stored replies are not asked again; after a change only what depends on it
+    is done again.
+    """
+    from mminstruct.config.file import load_config
+
+    again = f"mminstruct run {config}" + (f" --run-dir {run_dir}" if run_dir else "")
+    _run(load_config(config, _with_run_dir(overrides, run_dir)), again, first, last)
+
+
+@cli.command()
+@click.option("--run-dir", default="runs/demo", show_default=True, type=click.Path(file_okay=False))
+@click.option("--short", is_flag=True, help="A third of the work, to see that everything runs.")
+def demo(run_dir: str, short: bool) -> None:
+    """Run the whole pipeline on built-in photographs with the embedded models: no key, no GPU, no download."""
+    from mminstruct.cli.demo import demo_config, print_demo_results
+
+    again = f"mminstruct demo --run-dir {run_dir}" + (" --short" if short else "")
+    _run(demo_config(Path(run_dir), short), again, None, None)
+    print_demo_results(run_dir)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def init(file: Path) -> None:
+    """Write a commented config to FILE."""
+    from importlib.resources import files
+
+    if file.exists():
+        raise click.ClickException(f"{file} is there already; choose another name, or remove it first.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text((files("mminstruct") / "data" / "config.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    click.echo(f"Wrote {file}. Set the images and the language model in it, then: mminstruct plan {file}")
+
+
+@cli.command()
+@_CONFIG
+@_RUN_DIR
+@_OVERRIDES
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(config: Path, run_dir: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Say what a run of CONFIG would ask and cost, without any request.
+
+    Prompt tokens are estimated from the real prompts; replies' lengths are assumptions, which the table states. Costs
+    need `price` in the config's `llm`.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from mminstruct.cli.display import plan_table
+    from mminstruct.config.file import load_config
+    from mminstruct.pipeline.plan import make_plan
+
+    stages = make_plan(load_config(config, _with_run_dir(overrides, run_dir)))
+    if as_json:
+        click.echo(json.dumps([asdict(stage) for stage in stages], indent=2))
+    else:
+        Console().print(plan_table(stages))
+
+
+@cli.command()
+@_RUN
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+def status(run_dir: str, as_json: bool) -> None:
+    """Say how far the run in RUN is, and what it took."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from mminstruct.cli.display import print_notes, stage_table
+    from mminstruct.pipeline.manifest import read_manifest
+    from mminstruct.pipeline.story import open_run
+
+    _, folder = open_run(run_dir)
+    manifest = read_manifest(folder)
+    if as_json:
+        click.echo(json.dumps(asdict(manifest), indent=2))
+        return
+    console = Console()
+    console.print(stage_table(manifest))
+    print_notes(console, manifest)
+    waiting = [name for name in STAGES if name not in manifest.stages]
+    if waiting:
+        console.print(f"Not begun: {', '.join(waiting)}")
+
+
+@cli.command()
+@_RUN
+@click.argument("row_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(run_dir: str, row_id: str, as_json: bool) -> None:
+    """Tell the whole story of one row: its image, seeds, cluster, score, exemplars, exact prompt, model and verdicts.
+
+    ID is a sample's, image's, instruction's or reject's id, or its first digits.
+    """
+    from rich.console import Console
+
+    from mminstruct.cli.display import print_story
+    from mminstruct.pipeline.story import tell_story
+
+    story = tell_story(run_dir, row_id)
+    if as_json:
+        click.echo(json.dumps(story, indent=2, ensure_ascii=False))
+    else:
+        print_story(Console(), story)
+
+
+@cli.command()
+@_RUN
+@click.option("--format", "_format", type=click.Choice(["llava"]), default="llava", show_default=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
+@click.option(
+    "--image-mode",
+    type=click.Choice(["copy", "link", "none"]),
+    default="copy",
+    show_default=True,
+    help="Copy the images, link to them, or leave them where they are (then --image-root).",
+)
+@click.option("--image-root", type=click.Path(file_okay=False, path_type=Path), help="Write image paths relative to it.")
+@click.option("--overwrite", is_flag=True, help="Replace what stands at --out.")
+def export(
+    run_dir: str,
+    _format: str,
+    out: Path,
+    image_mode: Literal["copy", "link", "none"],
+    image_root: Path | None,
+    overwrite: bool,
+) -> None:
+    """Write the training samples of RUN in a trainer's format, with a data card, and check them."""
+    from mminstruct.pipeline.export import export_run
+
+    report = export_run(run_dir, out, image_mode, image_root, overwrite)
+    click.echo(f"Wrote {report.n_samples:,} rows to {out}, read back and checked.")
+
+
+@cli.command(name="filter")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Take the rules of this config.")
+@click.option("--overwrite", is_flag=True, help="Replace kept.jsonl and rejected.jsonl at --out.")
+def filter_command(file: Path, out: Path, config: Path | None, overwrite: bool) -> None:
+    """Apply the filter rules to anybody's data.
+
+    FILE is JSON Lines with `id, instruction, answer` and, where known, `description, finish_reason`; or LLaVA JSON.
+    Writes kept.jsonl and rejected.jsonl, where each row has its `reason` and `detail`.
+    """
+    from rich.console import Console
+
+    from mminstruct.cli.display import print_filter_report
+    from mminstruct.cli.filtering import filter_anybodys
+
+    print_filter_report(Console(), filter_anybodys(file, out, config, overwrite), out)
+
+
+def _with_run_dir(overrides: tuple[str, ...], run_dir: str | None) -> tuple[str, ...]:
+    return (*overrides, f"run_dir={run_dir}") if run_dir else overrides
+
+
+def _run(config: RunConfig, again: str, first: str | None, last: str | None) -> None:
+    from rich.console import Console
+
+    from mminstruct.cli.display import print_notes, stage_table
+    from mminstruct.cli.progress import progress_for
+    from mminstruct.pipeline.run import run_steps
+    from mminstruct.pipeline.steps import STEPS
+
+    try:
+        with progress_for(Console(stderr=True)) as progress:
+            manifest = asyncio.run(run_steps(config, STEPS, progress, first, last))
+    except KeyboardInterrupt:
+        click.echo(f"\nStopped; every reply received so far is kept. Go on with: {again}", err=True)
+        sys.exit(130)
+    console = Console()
+    console.print()
+    console.print(stage_table(manifest))
+    print_notes(console, manifest)

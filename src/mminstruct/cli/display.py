@@ -1,0 +1,104 @@
+"""Results as text: the table of stages, a sample in full, a row's story, a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from mminstruct.pipeline.manifest import Manifest, StageRecord
+from mminstruct.pipeline.plan import StagePlan
+from mminstruct.rows import Sample
+
+
+def stage_table(manifest: Manifest) -> Grid:
+    """Return the table of stages: rows in, out, rejected with reasons, requests, tokens, seconds."""
+    grid = Grid(box=None, header_style="bold", pad_edge=False)
+    grid.add_column("stage")
+    for heading in ("in", "out", "rejected", "requests", "cached", "tokens", "cost", "seconds"):
+        grid.add_column(heading, justify="right")
+    grid.add_column("rejected because", overflow="fold")
+    for stage, record in manifest.stages.items():
+        asked = bool(record.requests or record.cached)
+        grid.add_row(
+            stage if record.status == "done" else f"{stage} (unfinished)",
+            f"{record.n_in:,}",
+            f"{record.n_out:,}",
+            f"{record.n_rejected:,}",
+            f"{record.requests:,}" if asked else "",
+            f"{record.cached:,}" if asked else "",
+            f"{record.prompt_tokens + record.completion_tokens:,}" if asked else "",
+            _cost(record) if asked else "",
+            f"{record.seconds:.1f}",
+            ", ".join(f"{reason} {count:,}" for reason, count in record.rejects.items()),
+        )
+    return grid
+
+
+def _cost(record: StageRecord) -> str:
+    return "unknown" if record.cost is None else f"{record.cost:,.4f}"
+
+
+def plan_table(stages: Sequence[StagePlan]) -> Grid:
+    """Return a plan as a table, with its sums."""
+    grid = Grid(
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+        show_footer=True,
+        caption="Estimated: replies' lengths and the share of rows kept are assumptions; prompts are the real ones.",
+        caption_justify="left",
+    )
+    asking = [stage for stage in stages if stage.n_requests]
+    costs = [stage.cost for stage in asking]
+    total = None if None in costs else sum(cost for cost in costs if cost is not None)
+    grid.add_column("stage", footer="in all")
+    grid.add_column("rows", justify="right")
+    grid.add_column("requests", justify="right", footer=f"{sum(stage.n_requests for stage in stages):,}")
+    grid.add_column("prompt tokens", justify="right", footer=f"{sum(stage.prompt_tokens for stage in stages):,}")
+    grid.add_column("completion tokens", justify="right", footer=f"{sum(s.completion_tokens for s in stages):,}")
+    grid.add_column("cost", justify="right", footer="unknown" if total is None else f"{total:,.2f}")
+    grid.add_column("model")
+    for stage in stages:
+        counts = (stage.n_requests, stage.prompt_tokens, stage.completion_tokens)
+        cost = ("unknown" if stage.cost is None else f"{stage.cost:,.2f}") if stage.n_requests else ""
+        grid.add_row(stage.stage, f"{stage.n_rows:,}", *(f"{n:,}" if n else "" for n in counts), cost, stage.model)
+    return grid
+
+
+def print_notes(console: Console, manifest: Manifest) -> None:
+    """Print what the stages want to be known."""
+    for stage, record in manifest.stages.items():
+        for note in record.notes:
+            console.print(f"{stage}: {escape(note)}", highlight=False, style="dim")
+
+
+def print_sample(console: Console, sample: Sample) -> None:
+    """Print one sample in full."""
+    console.print(f"\n[bold]{sample.sample_id}[/]  {escape(sample.image)}", highlight=False, soft_wrap=True)
+    told = {"description": sample.description, "instruction": sample.instruction, "answer": sample.answer}
+    for label, text in told.items():
+        console.print(f"[bold]{label}[/]  {escape(text)}", highlight=False)
+
+
+def print_story(console: Console, story: dict[str, Any]) -> None:
+    """Print a story as indented text."""
+    _print_branch(console, story, 0)
+
+
+def _print_branch(console: Console, branch: Any, depth: int) -> None:
+    indent = "  " * depth
+    items = branch.items() if isinstance(branch, dict) else ((f"{i + 1}.", value) for i, value in enumerate(branch))
+    for key, value in items:
+        label = str(key).replace("_", " ")
+        if isinstance(value, dict | list) and value:
+            console.print(f"{indent}[bold]{escape(label)}[/]", highlight=False)
+            _print_branch(console, value, depth + 1)
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = text.replace("\n", f"\n{indent}    ")
+            console.print(f"{indent}[bold]{escape(label)}[/]  {escape(text)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,126 @@
+"""Config files in and out: YAML with overrides to a RunConfig, all faults reported at once with their places."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from mminstruct.config.places import Document, KeyPath, parse
+from mminstruct.config.run import LLM_STAGES, RunConfig
+from mminstruct.config.section import Section
+from mminstruct.errors import ConfigError
+
+_PATH_KEYS: tuple[KeyPath, ...] = (
+    ("run_dir",),
+    ("replies",),
+    ("augment", "seeds"),
+    *((stage, "prompt") for stage in LLM_STAGES),
+)
+_MODEL_KEYS: tuple[KeyPath, ...] = (("match", "encoder", "model"), ("embedder", "model"))  # a folder or a hub's name
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a config file. Paths in it are relative to the file, paths in overrides to the current folder.
+
+    Raises ConfigError, which lists every fault with file, line and column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The config {path} cannot be read: {error}. `mminstruct init {path}` writes one.") from error
+    return parse_config(text, str(path), path.parent, overrides)
+
+
+def parse_config(text: str, name: str, base: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Turn YAML text into a RunConfig; see `load_config`."""
+    document = parse(text, name)
+    _resolve_paths(document.values, base.resolve())
+    for override in overrides:
+        _apply(document, override)
+    _resolve_paths(document.values, Path.cwd())
+    try:
+        return RunConfig.model_validate(document.values)
+    except ValidationError as error:
+        faults = [_describe(fault, document) for fault in error.errors()]
+        heading = f"{name} has {len(faults)} fault{'s' if len(faults) > 1 else ''}:"
+        raise ConfigError("\n  ".join([heading, *faults])) from error
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return the config as YAML text that `parse_config` reads back to an equal one; every default is written out."""
+    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _apply(document: Document, override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"-o {override}: expected KEY=VALUE, such as -o match.per_image=2.")
+    path: list[str | int] = [int(part) if part.isdigit() else part for part in key.strip().split(".")]
+    target: Any = document.values
+    for part, following in zip(path[:-1], path[1:], strict=True):
+        try:
+            target = target.setdefault(part, {}) if isinstance(target, dict) else target[part]
+        except (LookupError, TypeError):
+            raise ConfigError(f"-o {override}: there is no {part!r} in the config to set {following!r} of.") from None
+    try:
+        target[path[-1]] = yaml.safe_load(value)
+    except (LookupError, TypeError, yaml.YAMLError) as error:
+        raise ConfigError(f"-o {override}: this cannot be set: {error}.") from error
+    document.overrides[tuple(path)] = override
+
+
+def _resolve_paths(values: dict[str, Any], base: Path) -> None:
+    for path in _PATH_KEYS:
+        _replace(values, path, lambda text: _absolute(text, base))
+    for path in _MODEL_KEYS:
+        _replace(values, path, lambda text: _absolute(text, base) if (base / text).exists() else text)
+    sources = values.get("images")
+    for source in sources if isinstance(sources, list) else []:
+        if isinstance(source, dict):
+            for key in ("path", "image_root"):
+                _replace(source, (key,), lambda text: _absolute(text, base))
+
+
+def _replace(values: Any, path: KeyPath, change: Any) -> None:
+    for key in path[:-1]:
+        values = values.get(key) if isinstance(values, dict) else None
+    if isinstance(values, dict) and isinstance(values.get(path[-1]), str):
+        values[path[-1]] = change(values[path[-1]])
+
+
+def _absolute(text: str, base: Path) -> str:
+    return text if "://" in text else str((base / Path(text).expanduser()).resolve())
+
+
+def _describe(fault: ErrorDetails, document: Document) -> str:
+    path = document.known(fault["loc"])
+    last = str(fault["loc"][-1]) if fault["loc"] else ""
+    key = ".".join(str(part) for part in path)
+    match fault["type"]:
+        case "extra_forbidden":
+            close = difflib.get_close_matches(last, _all_keys(), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            message = f"unknown key {key!r}{hint}"
+        case "missing":
+            message = f"{'.'.join(filter(None, [key, last]))!r} is missing"
+        case "value_error":
+            message = fault["msg"].removeprefix("Value error, ")
+            message = f"{key}: {message}" if key else message
+        case _:
+            message = f"{key}: found {fault['input']!r}; {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return f"{document.place(path)}: {message}"
+
+
+def _all_keys() -> set[str]:
+    def below(section: type[Section]) -> Iterable[str]:
+        yield from section.model_fields
+        for child in section.__subclasses__():
+            yield from below(child)
+
+    return set(below(Section))

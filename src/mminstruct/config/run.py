@@ -1,0 +1,63 @@
+"""The whole config of a run: every section with its default."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from mminstruct.config.answers import AnswerConfig, ExemplarsConfig, SplitConfig
+from mminstruct.config.encoders import EmbeddedTextEncoder, TextEncoderConfig
+from mminstruct.config.filter import FilterConfig
+from mminstruct.config.images import IntakeConfig, Source
+from mminstruct.config.instructions import AugmentConfig, SummarizeConfig
+from mminstruct.config.llm import LlmConfig
+from mminstruct.config.match import MatchConfig
+from mminstruct.config.section import Section
+
+LLM_STAGES = ("augment", "summarize", "exemplars", "answer")
+
+
+class RunConfig(Section):
+    """Everything that decides what a run does; written back to `config.yaml` in the run's folder."""
+
+    run_dir: str = Field(description="the run's folder, made when missing")
+    seed: int = Field(0, ge=0, description="the one seed of every random choice")
+    images: list[Source] = Field(min_length=1, description="the captioned images: one entry a source")
+    intake: IntakeConfig = Field(default_factory=IntakeConfig, description="what happens to bad input")
+    llm: LlmConfig = Field(default_factory=lambda: LlmConfig(kind="embedded"), description="the common language model")
+    embedder: TextEncoderConfig = Field(default_factory=EmbeddedTextEncoder, description="the sentence encoder")
+    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+    summarize: SummarizeConfig = Field(default_factory=SummarizeConfig)
+    match: MatchConfig = Field(default_factory=MatchConfig)
+    exemplars: ExemplarsConfig = Field(default_factory=ExemplarsConfig)
+    answer: AnswerConfig = Field(default_factory=AnswerConfig)
+    filter: FilterConfig = Field(default_factory=FilterConfig)
+    split: SplitConfig = Field(default_factory=SplitConfig)
+    replies: str = Field("replies", description="folder of the reply store; several runs may share it")
+    shard_size: int = Field(500, ge=1, description="images in one part of a table: the unit of resuming")
+
+    def llm_for(self, stage: str) -> LlmConfig:
+        """Return the language model of an LLM stage: the common one with the stage's own keys over it."""
+        return self.llm.overridden_by(getattr(self, stage).llm)
+
+    @model_validator(mode="after")
+    def _check_across_sections(self) -> Self:
+        faults = []
+        for name, count in Counter(source.name for source in self.images).items():
+            if count > 1:
+                faults.append(f"images: {count} sources are called {name!r}; give each its own `name`")
+        lacking: dict[tuple[str, ...], list[str]] = {}
+        for stage in LLM_STAGES:
+            if missing := self.llm_for(stage).missing_keys():
+                lacking.setdefault(tuple(missing), []).append(stage)
+        for keys, stages in lacking.items():
+            needed = " and ".join(f"`{key}`" for key in keys)
+            faults.append(
+                f"llm: {needed} must be set for {', '.join(stages)} (in `llm` or in the stage's own `llm`); "
+                "`llm: {kind: embedded}` is the built-in model"
+            )
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self

@@ -1,0 +1,123 @@
+"""What a run would ask and cost, from its config and captions alone: no request, no image opened.
+
+Prompts are rendered for real with the run's own descriptions and seeds. What cannot be known beforehand is an
+assumption, stated here and in the table: how long replies are, and how many rows a stage rejects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from statistics import mean
+
+from mminstruct.config.llm import PromptStyle
+from mminstruct.config.run import RunConfig
+from mminstruct.llm.chat import Request
+from mminstruct.pipeline.backends import Backends
+from mminstruct.readers.records import CaptionRecord
+from mminstruct.readers.sources import check_source, read_source
+from mminstruct.rows import Exemplar
+
+CHARACTERS_PER_TOKEN = 4.4  # English prose under common tokenizers
+_N_TRIED = 50  # descriptions that prompts are rendered with
+_KEPT = 0.8  # share of instructions that survive augment, and of clusters that survive merging
+
+# Assumed words of a reply, by prompt style; at 1.35 tokens a word.
+_REPLY_WORDS: Mapping[PromptStyle, Mapping[str, int]] = {
+    "standard": {"augment": 18, "summarize": 14, "exemplars": 150, "answer": 150},
+    "small": {"augment": 14, "summarize": 12, "exemplars": 75, "answer": 75},
+}
+_TOKENS_PER_WORD = 1.35
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """What one stage is expected to take; `cost` is None where no price is given."""
+
+    stage: str
+    n_rows: int
+    n_requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
+    model: str = ""
+
+
+def make_plan(config: RunConfig) -> list[StagePlan]:
+    """Return the plan, one entry a stage. Raises SourceError where a source cannot be read."""
+    for source in config.images:
+        check_source(source)
+    records = (
+        record
+        for record in chain.from_iterable(read_source(source) for source in config.images)
+        if isinstance(record, CaptionRecord)
+    )
+    descriptions = [" ".join(record.captions) for record in islice(records, _N_TRIED)]
+    n_images = len(descriptions) + sum(1 for _ in records)
+    n_raw = config.augment.n_instructions
+    n_clusters = min(config.summarize.n_clusters, n_raw)
+    n_instructions = round(n_clusters * _KEPT)
+    per_image = min(config.match.per_image, n_instructions)
+    cap = config.match.max_per_instruction
+    n_matches = min(n_images * per_image, n_instructions * cap) if cap else n_images * per_image
+    planner = _Planner(config, descriptions)
+    return [
+        StagePlan("images", n_images),
+        planner.stage("augment", n_raw, n_raw),
+        planner.stage("summarize", n_instructions, n_clusters),
+        StagePlan("match", n_matches),
+        planner.stage("exemplars", n_instructions * config.exemplars.per_instruction),
+        planner.stage("answer", n_matches),
+        StagePlan("filter", n_matches),
+        StagePlan("split", n_matches),
+    ]
+
+
+class _Planner:
+    """Renders each stage's prompt with real descriptions to see how long it is."""
+
+    def __init__(self, config: RunConfig, descriptions: Sequence[str]) -> None:
+        self._config = config
+        self._descriptions = descriptions or [""]
+        self._backends = Backends(config)
+
+    def stage(self, stage: str, n_rows: int, n_requests: int | None = None) -> StagePlan:
+        """Return the plan of an LLM stage; one request a row unless told otherwise."""
+        n_requests = n_rows if n_requests is None else n_requests
+        llm = self._config.llm_for(stage)
+        prompt = self._backends.prompt(stage)
+        lengths = [_length(prompt.render(self._variables(stage, text))) for text in self._descriptions]
+        prompt_tokens = round(n_requests * mean(lengths) / CHARACTERS_PER_TOKEN)
+        completion_tokens = round(n_requests * _REPLY_WORDS[llm.prompt_style][stage] * _TOKENS_PER_WORD)
+        price, cost = llm.price, None
+        if price is not None:
+            cost = (prompt_tokens * price.prompt_per_million + completion_tokens * price.completion_per_million) / 1e6
+        model = llm.model or "embedded"
+        return StagePlan(stage, n_rows, n_requests, prompt_tokens, completion_tokens, cost, model)
+
+    def _variables(self, stage: str, description: str) -> dict[str, object]:
+        seeds = [seed.instruction for seed in self._backends.seeds]
+        instruction = seeds[0]
+        if stage == "augment":
+            shown = seeds[: self._config.augment.shots]
+            return {"description": description, "seeds": shown, "max_words": self._config.augment.max_words}
+        if stage == "summarize":
+            n_members = min(
+                self._config.summarize.n_members,
+                max(1, self._config.augment.n_instructions // self._config.summarize.n_clusters),
+            )
+            return {"members": (seeds * n_members)[:n_members], "max_words": self._config.summarize.max_words}
+        if stage == "exemplars":
+            return {"description": description, "instruction": instruction}
+        words = _REPLY_WORDS[self._config.llm_for("exemplars").prompt_style]["exemplars"]
+        exemplar = Exemplar("", "", "", description, instruction, "example " * words, "", "")
+        return {
+            "description": description,
+            "instruction": instruction,
+            "exemplars": [exemplar] * self._config.answer.shots,
+        }
+
+
+def _length(request: Request) -> int:
+    return len(request.prompt) + sum(len(message.content) for message in request.messages)

@@ -1,0 +1,190 @@
+"""A run: its folder, its tables, and the order of its stages; decides what is done, resumed or skipped.
+
+A stage's fingerprint is a hash of its settings, its prompt's text and the content of the tables that it reads. Same
+fingerprint and done → skipped; same and not done → its finished parts stay; another → its tables are made anew, on
+top of the replies that are still valid.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mminstruct import __version__
+from mminstruct.config.file import dump_config
+from mminstruct.config.run import RunConfig
+from mminstruct.errors import RunError
+from mminstruct.llm.client import Usage
+from mminstruct.pipeline.backends import Backends
+from mminstruct.pipeline.lock import locked
+from mminstruct.pipeline.manifest import Manifest, StageRecord, read_manifest, write_manifest
+from mminstruct.pipeline.progress import Progress
+from mminstruct.pipeline.tables import Folder, Table
+from mminstruct.rows import (
+    Answer,
+    Exemplar,
+    Image,
+    Instruction,
+    Match,
+    Question,
+    RawInstruction,
+    Sample,
+    content_id,
+)
+
+
+class Tables:
+    """The tables of a run folder, in the order in which they are made."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.images = Table(folder, "01_images", Image)
+        self.raw_instructions = Table(folder, "02_raw_instructions", RawInstruction)
+        self.instructions = Table(folder, "03_instructions", Instruction)
+        self.matches = Table(folder, "04_matches", Match)
+        self.exemplars = Table(folder, "05_exemplars", Exemplar)
+        self.answers = Table(folder, "06_answers", Answer)
+        self.kept = Table(folder, "06_kept", Sample)
+        self.samples = Table(folder, "07_samples", Sample)
+        self.benchmark = Table(folder, "08_benchmark", Question)
+
+    def of(self, name: str) -> Table[Any]:
+        """Return the table with this attribute's name."""
+        table: Table[Any] = getattr(self, name)
+        return table
+
+    def all(self) -> list[Table[Any]]:
+        """Return all tables in order."""
+        return list(vars(self).values())
+
+
+@dataclass
+class Run:
+    """What a step gets to work with: the config, the tables, the outside, and its own record in the manifest."""
+
+    config: RunConfig
+    folder: Folder
+    tables: Tables
+    manifest: Manifest
+    backends: Backends
+    progress: Progress
+    record: StageRecord  # of the stage that is running
+    usage: Usage | None = None  # of its language model
+
+    def save(self) -> None:
+        """Write the manifest as it stands."""
+        write_manifest(self.folder, self.manifest)
+
+    def advanced(self, results: Sequence[object], n_rejected: int) -> None:
+        """Report rows that are through."""
+        self.progress.advanced(len(results), n_rejected, self.usage)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage wired to its tables: what it reads and writes, the settings that decide its result, and its work."""
+
+    stage: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    settings: Callable[[Run], object]  # JSON-able
+    work: Callable[[Run], Awaitable[None]]
+
+
+async def run_steps(
+    config: RunConfig,
+    steps: Sequence[Step],
+    progress: Progress,
+    first: str | None = None,
+    last: str | None = None,
+) -> Manifest:
+    """Bring a run folder up to date with its config and return its manifest.
+
+    `first` is done again, and what follows it, even if nothing has changed (its LLM replies still come from the
+    store); after `last` the run ends. Raises RunError for an unknown stage or a folder that is in use.
+    """
+    chosen = _up_to(steps, first, last)
+    folder = Folder(config.run_dir)
+    with locked(config.run_dir):
+        manifest = read_manifest(folder)
+        manifest.version = __version__
+        folder.write("config.yaml", dump_config(config).encode())
+        forced = False
+        async with Backends(config) as backends:
+            run = Run(config, folder, Tables(folder), manifest, backends, progress, StageRecord(""))
+            for step in chosen:
+                forced = forced or step.stage == first
+                await _bring_up_to_date(step, run, steps, forced)
+    return manifest
+
+
+def _up_to(steps: Sequence[Step], first: str | None, last: str | None) -> Sequence[Step]:
+    names = [step.stage for step in steps]
+    for option, name in (("--from", first), ("--until", last)):
+        if name is not None and name not in names:
+            raise RunError(f"{option} {name}: there is no such stage; the stages are {', '.join(names)}.")
+    if first is not None and last is not None and names.index(first) > names.index(last):
+        raise RunError(f"--from {first} --until {last}: {first} comes after {last}; the order is {', '.join(names)}.")
+    return steps[: names.index(last) + 1] if last is not None else steps
+
+
+async def _bring_up_to_date(step: Step, run: Run, steps: Sequence[Step], forced: bool) -> None:
+    fingerprint = _fingerprint(step, run, steps)
+    record = run.manifest.stages.get(step.stage)
+    tables = [run.tables.of(name) for name in step.writes]
+    if record is None or record.fingerprint != fingerprint or forced:
+        for table in tables:
+            table.clear()
+        record = StageRecord(fingerprint)
+    elif record.status == "done" and all(table.parts() for table in tables):
+        run.progress.stage_ended(step.stage, record, skipped=True)
+        return
+    run.record, run.usage = record, None
+    run.manifest.stages[step.stage] = record
+    record.status, record.notes = "running", []
+    run.save()
+    started = time.monotonic()
+    try:
+        await step.work(run)
+        _count(record, tables)
+        record.status = "done"
+    finally:  # also when interrupted: what was asked and spent so far is told
+        record.seconds += time.monotonic() - started
+        _add_usage(record, run, step.stage)
+        run.save()
+    run.progress.stage_ended(step.stage, record, skipped=False)
+
+
+def _fingerprint(step: Step, run: Run, steps: Sequence[Step]) -> str:
+    writer = {name: other.stage for other in steps for name in other.writes}
+    inputs = [run.manifest.stages[writer[name]].output for name in step.reads]
+    settings = json.dumps(step.settings(run), sort_keys=True, default=str)
+    return content_id(step.stage, settings, str(run.config.seed), *inputs)
+
+
+def _count(record: StageRecord, tables: Iterable[Table[Any]]) -> None:
+    """Count from the tables themselves, so that parts finished in earlier sessions are counted too."""
+    record.rejects, record.n_rejected, record.tables = {}, 0, {}
+    hashes = []
+    for table in tables:
+        record.tables[table.name] = table.count()
+        record.count_rejects(table.rejects())
+        hashes.append(table.content_hash())
+    record.n_out = sum(record.tables.values())
+    record.output = content_id(*hashes)
+
+
+def _add_usage(record: StageRecord, run: Run, stage: str) -> None:
+    usage = run.usage
+    if usage is None:
+        return
+    record.requests += usage.requests
+    record.cached += usage.cached
+    record.prompt_tokens += usage.prompt_tokens
+    record.completion_tokens += usage.completion_tokens
+    price = run.config.llm_for(stage).price
+    if price is not None:
+        spent = usage.prompt_tokens * price.prompt_per_million + usage.completion_tokens * price.completion_per_million
+        record.cost = (record.cost or 0.0) + spent / 1e6

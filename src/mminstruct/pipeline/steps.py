@@ -1,0 +1,89 @@
+"""The pipeline as one list: the paper's stages in order, what each reads and writes, and what makes it anew."""
+
+from __future__ import annotations
+
+from mminstruct.pipeline.run import Step
+from mminstruct.pipeline.steps_data import filter_step, images_step, match_step, sources_state, split_step
+from mminstruct.pipeline.steps_text import (
+    answer_step,
+    augment_step,
+    exemplar_rules,
+    exemplars_step,
+    llm_settings,
+    seeds_fingerprint,
+    summarize_step,
+)
+
+STEPS: tuple[Step, ...] = (
+    Step(
+        stage="images",
+        reads=(),
+        writes=("images",),
+        settings=lambda run: {
+            "sources": [source.model_dump(mode="json") for source in run.config.images],
+            "files": sources_state(run),
+            "intake": run.config.intake.model_dump(mode="json"),
+            "shard_size": run.config.shard_size,
+        },
+        work=images_step,
+    ),
+    Step(
+        stage="augment",
+        reads=("images",),
+        writes=("raw_instructions",),
+        settings=lambda run: [llm_settings("augment")(run), seeds_fingerprint(run)],
+        work=augment_step,
+    ),
+    Step(
+        stage="summarize",
+        reads=("raw_instructions",),
+        writes=("instructions",),
+        settings=lambda run: [
+            llm_settings("summarize")(run),
+            seeds_fingerprint(run),
+            run.config.embedder.model_dump(mode="json"),
+        ],
+        work=summarize_step,
+    ),
+    Step(
+        stage="match",
+        reads=("images", "instructions"),
+        writes=("matches",),
+        settings=lambda run: [
+            run.config.match.model_dump(mode="json"),
+            run.config.embedder.model_dump(mode="json"),
+        ],
+        work=match_step,
+    ),
+    Step(
+        stage="exemplars",
+        reads=("images", "instructions", "matches"),
+        writes=("exemplars",),
+        settings=lambda run: [llm_settings("exemplars")(run), exemplar_rules(run.config).model_dump(mode="json")],
+        work=exemplars_step,
+    ),
+    Step(
+        stage="answer",
+        reads=("images", "instructions", "matches", "exemplars"),
+        writes=("answers",),
+        settings=lambda run: [llm_settings("answer")(run), run.config.embedder.model_dump(mode="json")],
+        work=answer_step,
+    ),
+    Step(
+        stage="filter",
+        reads=("images", "instructions", "matches", "answers"),
+        writes=("kept",),
+        settings=lambda run: [
+            run.config.filter.model_dump(mode="json"),
+            run.config.embedder.model_dump(mode="json"),
+        ],
+        work=filter_step,
+    ),
+    Step(
+        stage="split",
+        reads=("instructions", "kept"),
+        writes=("samples", "benchmark"),
+        settings=lambda run: [run.config.split.model_dump(mode="json"), run.config.embedder.model_dump(mode="json")],
+        work=split_step,
+    ),
+)

@@ -1,0 +1,164 @@
+"""The stages that ask no language model, wired to their tables: images, match, filter, split."""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from pathlib import Path
+
+from mminstruct.pipeline.run import Run
+from mminstruct.readers.intake import Seen, intake
+from mminstruct.readers.sources import check_source, read_source, source_files
+from mminstruct.rows import Answer, Image, Instruction, Match, Question, Reject, Sample
+from mminstruct.stages.filter import AnswerFilter, Candidate, to_reject
+from mminstruct.stages.match import Matcher, balance
+from mminstruct.stages.split import Pair, divide, plan_split
+
+
+async def images_step(run: Run) -> None:
+    """Captions and image files → 01_images; each part holds `shard_size` records, rejects among them."""
+    config, table = run.config, run.tables.images
+    for source in config.images:
+        check_source(source)
+    seen, n_done, done = Seen(), 0, table.parts()
+    for index in done:
+        rows = table.read_part(index)
+        seen.add(rows)
+        n_done += len(rows) + len(table.read_rejects(index))
+    run.progress.stage_started("images", None, n_done)
+    records = chain.from_iterable(read_source(source) for source in config.images)
+    results = intake(islice(records, n_done, None), config.intake, seen=seen)
+    index = len(done)
+    while shard := list(islice(results, config.shard_size)):
+        images = [result for result in shard if isinstance(result, Image)]
+        rejects = [result for result in shard if isinstance(result, Reject)]
+        table.write_part(index, images, rejects)
+        run.progress.advanced(len(shard), len(rejects), None)
+        n_done += len(shard)
+        index += 1
+    run.record.n_in = n_done
+
+
+async def match_step(run: Run) -> None:
+    """01_images, 03_instructions → 04_matches, part by part."""
+    config, table = run.config.match, run.tables.matches
+    instructions = list(run.tables.instructions.rows())
+    encoder = run.backends.image_text_encoder
+    text_encoder = encoder or run.backends.text_encoder
+    run.record.model = text_encoder.name
+    run.record.n_in = run.tables.images.count()
+    embeddings = text_encoder.encode_texts([instruction.text for instruction in instructions])
+    matcher = Matcher(instructions, embeddings, config, run.config.seed)
+    done = table.parts()
+    for index in done:
+        matcher.count(table.read_part(index))
+    run.progress.stage_started("match", run.record.n_in, sum(len(run.tables.images.read_part(index)) for index in done))
+    for index in run.tables.images.parts()[len(done) :]:
+        images = run.tables.images.read_part(index)
+        if encoder is None:
+            features = text_encoder.encode_texts([image.description for image in images])
+        else:
+            features = encoder.encode_images([image.path for image in images])
+        results = matcher.match(images, features)
+        matches = [result for result in results if isinstance(result, Match)]
+        rejects = [result for result in results if isinstance(result, Reject)]
+        table.write_part(index, matches, rejects)
+        run.progress.advanced(len(images), len(rejects), None)
+    if encoder is None:
+        run.record.notes.append("matched with the images' descriptions through the sentence encoder, not with pixels")
+    run.record.notes.append(str(balance(matcher.counts)))
+
+
+async def filter_step(run: Run) -> None:
+    """06_answers with their matches and images → 06_kept.
+
+    Made as a whole: whether an answer is a near-duplicate depends on all the answers before it.
+    """
+    table = run.tables.kept
+    table.clear()
+    instructions = _instructions(run)
+    answer_filter = AnswerFilter(run.config.filter, run.backends.text_encoder)
+    run.record.n_in = run.tables.answers.count()
+    run.progress.stage_started("filter", run.record.n_in, 0)
+    for index in run.tables.answers.parts():
+        answers = run.tables.answers.read_part(index)
+        images = {image.image_id: image for image in run.tables.images.read_part(index)}
+        scores = {match.match_id: match.score for match in run.tables.matches.read_part(index)}
+        samples: list[Sample] = []
+        rejects: list[Reject] = []
+        candidates = [_candidate(answer, instructions, images) for answer in answers]
+        verdicts = answer_filter.judge(candidates)
+        for answer, candidate, verdict in zip(answers, candidates, verdicts, strict=True):
+            if verdict.kept:
+                image, instruction = images[answer.image_id], instructions[answer.instruction_id]
+                samples.append(_sample(answer, image, instruction, scores[answer.answer_id]))
+            else:
+                rejects.append(to_reject(candidate, verdict))
+        table.write_part(index, samples, rejects)
+        run.progress.advanced(len(answers), len(rejects), None)
+
+
+async def split_step(run: Run) -> None:
+    """06_kept → 07_samples (training) and 08_benchmark."""
+    run.tables.samples.clear()
+    run.tables.benchmark.clear()
+    instructions = list(run.tables.instructions.rows())
+    embeddings = run.backends.text_encoder.encode_texts([instruction.text for instruction in instructions])
+    pairs = (Pair(sample.sample_id, sample.image_id, sample.instruction_id) for sample in run.tables.kept.rows())
+    plan = plan_split(pairs, instructions, embeddings, run.config.split, run.config.seed)
+    run.record.notes.extend(plan.notes)
+    run.record.n_in = run.tables.kept.count()
+    run.progress.stage_started("split", run.record.n_in, 0)
+    questions: list[Question] = []
+    for index in run.tables.kept.parts():
+        results = [divide(sample, plan) for sample in run.tables.kept.read_part(index)]
+        questions.extend(result for result in results if isinstance(result, Question))
+        samples = [result for result in results if isinstance(result, Sample)]
+        rejects = [result for result in results if isinstance(result, Reject)]
+        run.tables.samples.write_part(index, samples, rejects)
+        run.progress.advanced(len(results), len(rejects), None)
+    run.tables.benchmark.write_part(0, questions)
+
+
+def sources_state(run: Run) -> list[tuple[str, int, int]]:
+    """Return name, size and time of change of every file that a source reads its captions from."""
+    states = []
+    for source in run.config.images:
+        check_source(source)
+        for name in source_files(source):
+            status = Path(name).stat()
+            states.append((name, status.st_size, status.st_mtime_ns))
+    return states
+
+
+def _instructions(run: Run) -> dict[str, Instruction]:
+    return {instruction.instruction_id: instruction for instruction in run.tables.instructions.rows()}
+
+
+def _candidate(answer: Answer, instructions: dict[str, Instruction], images: dict[str, Image]) -> Candidate:
+    return Candidate(
+        answer.answer_id,
+        instructions[answer.instruction_id].text,
+        answer.answer,
+        images[answer.image_id].description,
+        answer.finish_reason,
+        answer.request_id,
+    )
+
+
+def _sample(answer: Answer, image: Image, instruction: Instruction, score: float) -> Sample:
+    return Sample(
+        sample_id=answer.answer_id,
+        image_id=image.image_id,
+        image=image.path,
+        instruction_id=instruction.instruction_id,
+        instruction=instruction.text,
+        answer=answer.answer,
+        source=image.source,
+        category=instruction.category,
+        description=image.description,
+        score=score,
+        width=image.width,
+        height=image.height,
+        model=answer.model,
+        request_id=answer.request_id,
+    )

@@ -1,0 +1,198 @@
+"""The stages that ask a language model, wired to their tables: augment, summarize, exemplars, answer."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mminstruct.config.filter import FilterConfig
+from mminstruct.config.run import RunConfig
+from mminstruct.encoders.clustering import cluster, nearest_members
+from mminstruct.engines.local import run_shards
+from mminstruct.llm.chat import Reply
+from mminstruct.llm.client import HttpChat
+from mminstruct.pipeline.run import Run
+from mminstruct.rows import Answer, Image, Instruction, Reject, content_id
+from mminstruct.stages.answer import AnswerTask, ExemplarShelf, answer
+from mminstruct.stages.augment import augment, drop_near_copies, plan_augment
+from mminstruct.stages.exemplars import ExemplarTask, choose_matches, write_exemplar
+from mminstruct.stages.filter import Candidate, judge_text, to_reject
+from mminstruct.stages.summarize import merge_drafts, plan_summaries, summarize
+
+Task = TypeVar("Task")
+Row = TypeVar("Row")
+
+
+async def augment_step(run: Run) -> None:
+    """01_images → 02_raw_instructions."""
+    config, seeds = run.config.augment, run.backends.seeds
+    images = _draw_images(run.tables.images.rows(), config.n_instructions, run.config.seed)
+    tasks = plan_augment(images, seeds, config, run.config.seed)
+    chat, prompt = await _open_chat(run, "augment"), run.backends.prompt("augment")
+    results = await _ask_all(run, "augment", tasks, partial(augment, chat=chat, prompt=prompt, config=config), chat)
+    raws, rejects = _divide(results)
+    raws, copies = drop_near_copies(raws, seeds, config.near_copy_similarity)
+    run.tables.raw_instructions.write_part(0, raws, [*rejects, *copies])
+
+
+async def summarize_step(run: Run) -> None:
+    """02_raw_instructions → 03_instructions."""
+    config, encoder = run.config.summarize, run.backends.text_encoder
+    raws = list(run.tables.raw_instructions.rows())
+    embeddings = encoder.encode_texts([raw.text for raw in raws])
+    clusters = cluster(embeddings, config.n_clusters, run.config.seed)
+    shown = nearest_members(embeddings, clusters, config.n_members)
+    tasks = plan_summaries(raws, clusters.labels, shown)
+    chat, prompt = await _open_chat(run, "summarize"), run.backends.prompt("summarize")
+    work = partial(summarize, chat=chat, prompt=prompt, config=config)
+    drafts, rejects = _divide(await _ask_all(run, "summarize", tasks, work, chat))
+    instructions, merged = merge_drafts(
+        drafts,
+        encoder.encode_texts([draft.text for draft in drafts]),
+        run.backends.seeds,
+        encoder.encode_texts([seed.instruction for seed in run.backends.seeds]),
+        config,
+    )
+    run.record.n_in = len(raws)
+    run.tables.instructions.write_part(0, instructions, [*rejects, *merged])
+
+
+async def exemplars_step(run: Run) -> None:
+    """04_matches, 03_instructions, 01_images → 05_exemplars."""
+    config = run.config.exemplars
+    matches = choose_matches(run.tables.matches.rows(), config.per_instruction)
+    instructions = _instructions(run)
+    needed = {match.image_id for match in matches}
+    images = {image.image_id: image for image in run.tables.images.rows() if image.image_id in needed}
+    tasks = [ExemplarTask(images[match.image_id], instructions[match.instruction_id], match) for match in matches]
+    chat, prompt = await _open_chat(run, "exemplars"), run.backends.prompt("exemplars")
+
+    def check(task: ExemplarTask, reply: Reply) -> Reject | None:
+        candidate = Candidate(
+            task.match.match_id,
+            task.instruction.text,
+            reply.text,
+            task.image.description,
+            reply.finish_reason,
+            reply.request_id,
+        )
+        verdict = judge_text(candidate, exemplar_rules(run.config))
+        return None if verdict.kept else replace(to_reject(candidate, verdict), stage="exemplars")
+
+    work = partial(write_exemplar, chat=chat, prompt=prompt, config=config, check=check)
+    exemplars, rejects = _divide(await _ask_all(run, "exemplars", tasks, work, chat))
+    run.tables.exemplars.write_part(0, exemplars, rejects)
+
+
+async def answer_step(run: Run) -> None:
+    """04_matches, 05_exemplars, 03_instructions, 01_images → 06_answers, part by part."""
+    config, table = run.config.answer, run.tables.answers
+    instructions = _instructions(run)
+    shelf = ExemplarShelf(run.tables.exemplars.rows(), _neighbours(run, list(instructions.values())))
+    done = set(table.parts())
+    n_rows = run.tables.matches.count()
+    run.record.n_in = n_rows
+    run.progress.stage_started("answer", n_rows, sum(len(table.read_part(index)) for index in done))
+    chat, prompt = await _open_chat(run, "answer"), run.backends.prompt("answer")
+
+    def tasks_of(index: int) -> list[AnswerTask]:
+        images = {image.image_id: image for image in run.tables.images.read_part(index)}
+        return [
+            AnswerTask(match, images[match.image_id], instructions[match.instruction_id], shelf.pick(match, config.shots))
+            for match in run.tables.matches.read_part(index)
+        ]
+
+    def finish(index: int, results: list[Answer | Reject]) -> None:
+        table.write_part(index, *_divide(results))
+        run.save()
+
+    async def work(task: AnswerTask) -> Answer | Reject:
+        result = await answer(task, chat, prompt, config)
+        run.progress.advanced(1, isinstance(result, Reject), run.usage)
+        return result
+
+    shards = ((index, tasks_of(index)) for index in run.tables.matches.parts() if index not in done)
+    await run_shards(shards, work, finish, run.config.llm_for("answer").concurrency)
+
+
+def exemplar_rules(config: RunConfig) -> FilterConfig:
+    """Return the rules that exemplars are held to: the filter's own, without its lengths and thresholds of taste.
+
+    They do not follow the `filter` section, but for the language: else a new threshold there would ask for new
+    exemplars, and with them for every answer anew.
+    """
+    return FilterConfig(language=config.filter.language, skip=("too_short", "too_long"))
+
+
+def llm_settings(stage: str) -> Callable[[Run], object]:
+    """Return the function that gives the settings which decide an LLM stage's result."""
+
+    def settings(run: Run) -> object:
+        section = getattr(run.config, stage)
+        return {
+            "section": section.model_dump(mode="json", exclude={"llm", "prompt", "seeds"}),
+            "llm": run.config.llm_for(stage).content(),
+            "prompt": run.backends.prompt(stage).fingerprint,
+        }
+
+    return settings
+
+
+def seeds_fingerprint(run: Run) -> str:
+    """Return a hash of the seed instructions."""
+    return content_id(*(f"{seed.category}\n{seed.instruction}" for seed in run.backends.seeds))
+
+
+async def _open_chat(run: Run, stage: str) -> HttpChat:
+    chat = await run.backends.chat(stage)
+    run.usage = chat.usage
+    run.record.model = chat.model
+    return chat
+
+
+async def _ask_all(
+    run: Run, stage: str, tasks: Sequence[Task], work: Callable[[Task], Awaitable[Row | Reject]], chat: HttpChat
+) -> list[Row | Reject]:
+    """Work on all tasks of a stage whose whole result fits in memory; results in the tasks' order."""
+    run.record.n_in = len(tasks)
+    run.progress.stage_started(stage, len(tasks), 0)
+    collected: list[Row | Reject] = []
+
+    async def reported(task: Task) -> Row | Reject:
+        result = await work(task)
+        run.progress.advanced(1, isinstance(result, Reject), chat.usage)
+        return result
+
+    def finish(index: int, results: list[Row | Reject]) -> None:
+        collected.extend(results)
+
+    await run_shards([(0, tasks)], reported, finish, run.config.llm_for(stage).concurrency)
+    return collected
+
+
+def _divide(results: Sequence[Row | Reject]) -> tuple[list[Row], list[Reject]]:
+    rows: list[Any] = [result for result in results if not isinstance(result, Reject)]
+    return rows, [result for result in results if isinstance(result, Reject)]
+
+
+def _draw_images(images: Iterator[Image], n_instructions: int, seed: int) -> list[Image]:
+    """Return at most `n_instructions` images, drawn by hash in one pass, so that their number does not matter."""
+    keyed = ((content_id(str(seed), image.image_id), image) for image in images)
+    return [image for _, image in heapq.nsmallest(n_instructions, keyed, key=lambda item: item[0])]
+
+
+def _instructions(run: Run) -> dict[str, Instruction]:
+    return {instruction.instruction_id: instruction for instruction in run.tables.instructions.rows()}
+
+
+def _neighbours(run: Run, instructions: Sequence[Instruction]) -> dict[str, list[str]]:
+    """Return for each instruction_id all others, the most similar first."""
+    ids = [instruction.instruction_id for instruction in instructions]
+    embeddings = run.backends.text_encoder.encode_texts([instruction.text for instruction in instructions])
+    order = np.argsort(-(embeddings @ embeddings.T), axis=1, kind="stable")
+    return {ids[row]: [ids[column] for column in order[row] if column != row] for row in range(len(ids))}

@@ -1,0 +1,111 @@
+"""The durable reply store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mminstruct.errors import StoreError
+from mminstruct.llm.chat import Message, Reply, Request
+from mminstruct.llm.replies import ReplyStore
+
+
+def reply(number: int, text: str = "A fine day.") -> Reply:
+    return Reply(f"{number:032x}", text, "stop", "m", 10, 5)
+
+
+async def test_what_was_put_is_got_marked_as_cached(tmp_path: Path) -> None:
+    with ReplyStore(tmp_path) as store:
+        await store.put(reply(1, "Ein schöner Tag \ud800."), {"messages": []})
+        got = store.get(reply(1).request_id)
+        assert got is not None and got.cached and got.text == "Ein schöner Tag ?."
+        assert store.get(reply(2).request_id) is None
+        assert store.request_body(reply(1).request_id) == {"messages": []}
+
+
+async def test_the_first_reply_to_a_request_stays(tmp_path: Path) -> None:
+    with ReplyStore(tmp_path) as store:
+        await store.put(reply(1, "first"), {})
+        await store.put(reply(1, "second"), {})
+        got = store.get(reply(1).request_id)
+        assert got is not None and got.text == "first"
+
+
+async def test_replies_outlive_the_store(tmp_path: Path) -> None:
+    with ReplyStore(tmp_path) as store:
+        await asyncio.gather(*(store.put(reply(number), {}) for number in range(2500)))
+    with ReplyStore(tmp_path) as store:
+        assert len(store) == 2500
+
+
+async def test_two_stores_on_one_folder_share_replies(tmp_path: Path) -> None:
+    with ReplyStore(tmp_path) as one, ReplyStore(tmp_path) as other:
+        await asyncio.gather(*(store.put(reply(n + k), {}) for n in range(0, 100, 2) for k, store in ((0, one), (1, other))))
+        assert len(one) == len(other) == 100
+
+
+def test_a_kill_after_put_loses_nothing(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, os, pathlib
+from mminstruct.llm.chat import Reply
+from mminstruct.llm.replies import ReplyStore
+async def main():
+    store = ReplyStore(pathlib.Path({str(tmp_path)!r}))
+    await asyncio.gather(*(store.put(Reply(str(n), 't', 'stop', 'm', 1, 1), {{}}) for n in range(50)))
+    os.kill(os.getpid(), 9)
+asyncio.run(main())
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    with ReplyStore(tmp_path) as store:
+        assert len(store) == 50
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    (tmp_path / "replies.sqlite").write_bytes(b"this is no database" * 100)
+    with pytest.raises(StoreError, match=r"replies.sqlite cannot be opened: .*Check that"):
+        ReplyStore(tmp_path)
+
+
+async def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with ReplyStore(tmp_path) as store:
+        await store.put(reply(1), {})
+        with sqlite3.connect(store.path) as connection:
+            connection.execute("ALTER TABLE replies RENAME TO elsewhere")
+        with pytest.raises(StoreError, match=r"cannot be written: .*Everything committed before is safe"):
+            await store.put(reply(2), {})
+        connection.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        ReplyStore(tmp_path / "replies")
+
+
+class TestRequestId:
+    def test_depends_on_model_text_parameters_and_sample(self) -> None:
+        base = Request(messages=(Message("user", "a"),), parameters={"temperature": 1.0})
+        others = [
+            Request(messages=(Message("user", "b"),), parameters={"temperature": 1.0}),
+            Request(messages=(Message("system", "a"),), parameters={"temperature": 1.0}),
+            Request(messages=(Message("user", "a"),), parameters={"temperature": 0.5}),
+            Request(messages=(Message("user", "a"),), parameters={"temperature": 1.0}, sample=1),
+            Request(prompt="a", parameters={"temperature": 1.0}),
+        ]
+        ids = {base.request_id("m"), base.request_id("n"), *(other.request_id("m") for other in others)}
+        assert len(ids) == 7
+
+    @given(st.text(), st.integers(0, 5))
+    def test_is_the_same_for_the_same_request(self, text: str, sample: int) -> None:
+        one, other = (Request(messages=(Message("user", text),), sample=sample) for _ in range(2))
+        assert one.request_id("m") == other.request_id("m")
+        assert len(one.request_id("m")) == 32
