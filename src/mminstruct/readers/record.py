@@ -56,12 +56,12 @@ def relative_name(name: str) -> str | None:
     >>> relative_name("a/./b/../c.jpg"), relative_name("a/../../c.jpg"), relative_name("..\\c.jpg")
     ('a/c.jpg', None, None)
     """
-    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", name):
+    if name.startswith(("/", "\\")):
         return None
     depth = 0
     for part in re.split(r"[/\\]", name):
         depth += {"": 0, ".": 0, "..": -1}.get(part, 1)
-        if depth < 0:
+        if depth < 0 or re.fullmatch("[A-Za-z]:", part):  # a drive, wherever it stands: `a/../C:/b` ends up at it
             return None
     return os.path.normpath(PurePosixPath(name)).replace(os.sep, "/")
 

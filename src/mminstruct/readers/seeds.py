@@ -50,9 +50,7 @@ def load_seeds(path: Path | str | None = None) -> list[Seed]:
     for line, entry in read(text, name):
         seed = _seed(entry, f"{name}, line {line}")
         if seed.instruction in seeds:
-            raise ConfigError(
-                f"{name}, line {line}: this seed instruction came before: {seed.instruction!r}; remove it"
-            )
+            raise ConfigError(f"{name}, line {line}: this seed came before: {seed.instruction!r}; remove it")
         seeds[seed.instruction] = seed
     if not seeds:
         raise ConfigError(f"{name}: found no seed instructions; expected at least one")
