@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mminstruct.config.images import WebDatasetSource
 from mminstruct.imaging import IMAGE_ENDINGS
@@ -83,7 +84,7 @@ def _groups(tar: str) -> Iterator[tuple[str, list[TarMember]]]:
             member, damage = None, error
         if member is None:
             break
-        base = PurePosixPath(member.name).name
+        base = re.split(r"[/\\]", member.name)[-1]
         if base.startswith((".", "__")):  # hidden files; WebDataset's own notes
             continue
         key, ending = _split(member.name)
