@@ -9,7 +9,7 @@ import pytest
 
 from mminstruct.config.images import FolderSource
 from mminstruct.errors import SourceError
-from mminstruct.readers.record import CaptionRecord
+from mminstruct.readers.records import CaptionRecord
 from mminstruct.readers.sources import check_source, read_source, source_files
 from mminstruct.rows import Reason
 

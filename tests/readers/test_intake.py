@@ -33,7 +33,7 @@ from mminstruct.errors import BadInputError, SourceError
 from mminstruct.imaging import inspect_image, read_image_bytes
 from mminstruct.readers import intake as intake_module
 from mminstruct.readers.intake import Seen, intake
-from mminstruct.readers.record import CaptionRecord
+from mminstruct.readers.records import CaptionRecord
 from mminstruct.readers.sources import check_source, read_source
 from mminstruct.rows import Image, Reason, Reject, arrow_schema, content_id
 
@@ -312,7 +312,8 @@ class TestResume:
             Reason.NOT_AN_IMAGE,
         }
         for n_done in range(31):
-            seen = Seen.from_images(row for row in whole[:n_done] if isinstance(row, Image))
+            seen = Seen()
+            seen.add(row for row in whole[:n_done] if isinstance(row, Image))
             rest = itertools.islice(read_source(source), n_done, None)
             assert whole[:n_done] + list(intake(rest, IntakeConfig(), seen=seen)) == whole
 
@@ -321,7 +322,9 @@ class TestResume:
         rows = intake(read_source(source), IntakeConfig(), seen=seen)
         first_five = list(itertools.islice(rows, 5))
         rows.close()  # type: ignore[attr-defined]  # a generator
-        assert seen == Seen.from_images(row for row in first_five if isinstance(row, Image))
+        expected = Seen()
+        expected.add(row for row in first_five if isinstance(row, Image))
+        assert seen == expected
 
     def test_records_are_taken_as_they_are_needed(self, tmp_path: Path, add_picture: AddPicture) -> None:
         add_picture("a.jpg", 1)

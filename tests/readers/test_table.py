@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mminstruct.config.images import CsvSource, JsonLinesSource, ParquetSource, Source
 from mminstruct.errors import SourceError
-from mminstruct.readers.record import CaptionRecord
+from mminstruct.readers.records import CaptionRecord
 from mminstruct.readers.sources import check_source, read_source, source_files
 from mminstruct.rows import Reason, Reject
 

@@ -13,7 +13,7 @@ from mminstruct.config.images import IntakeConfig, WebDatasetSource
 from mminstruct.errors import SourceError
 from mminstruct.imaging import read_image_bytes
 from mminstruct.readers.intake import intake
-from mminstruct.readers.record import CaptionRecord
+from mminstruct.readers.records import CaptionRecord
 from mminstruct.readers.sources import check_source, read_source, source_files
 from mminstruct.rows import Image, Reason, Reject
 

@@ -4,5 +4,5 @@
                                   └──────── Reject ────────┴────► rejects
 
 `sources.py` picks the reader, `coco.py`, `table.py`, `folder.py`, `webdataset.py` and `llava.py` read one format each,
-`intake.py` opens the images. `record.py` is what they hand over, `faults.py` what can be wrong.
+`intake.py` opens the images. `records.py` is what they hand over, `faults.py` what can be wrong.
 """

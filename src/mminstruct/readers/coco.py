@@ -9,7 +9,7 @@ from typing import Any
 from mminstruct.config.images import CocoSource
 from mminstruct.readers.faults import BadRecord, reject, require_image_root, source_error
 from mminstruct.readers.jsonfile import load_json
-from mminstruct.readers.record import CaptionRecord, image_name_of, record_in_folder, source_id_of
+from mminstruct.readers.records import CaptionRecord, image_name_of, record_in_folder, source_id_of
 from mminstruct.rows import Reason, Reject
 
 _EXPECTED = "COCO captions: an object with the lists `images` and `annotations`"

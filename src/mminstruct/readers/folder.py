@@ -9,7 +9,7 @@ from pathlib import Path
 from mminstruct.config.images import FolderSource
 from mminstruct.imaging import IMAGE_ENDINGS
 from mminstruct.readers.faults import BadRecord, reject, source_error
-from mminstruct.readers.record import CaptionRecord, decode_text, locate, record_in_folder
+from mminstruct.readers.records import CaptionRecord, decode_text, locate, record_in_folder
 from mminstruct.rows import Reason, Reject
 
 

@@ -19,7 +19,7 @@ from mminstruct.config.images import IntakeConfig
 from mminstruct.errors import BadInputError
 from mminstruct.imaging import BadImage, ImageFacts, inspect_image, read_image_bytes
 from mminstruct.readers.faults import STAGE, BadRecord, reject, source_error
-from mminstruct.readers.record import CaptionRecord, join_captions
+from mminstruct.readers.records import CaptionRecord, join_captions
 from mminstruct.rows import Image, Reason, Reject, content_id
 from mminstruct.tars import split_tar_path
 
@@ -48,19 +48,12 @@ class Seen:
     ids: set[tuple[str, str]] = field(default_factory=set)  # source, source_id
     images: dict[str, tuple[str, str]] = field(default_factory=dict)  # content_hash: the first source, source_id
 
-    @classmethod
-    def from_images(cls, images: Iterable[Image]) -> Seen:
-        """Return the state after these rows, so that an interrupted intake goes on where it was."""
-        seen = cls()
+    def add(self, images: Iterable[Image]) -> None:
+        """Remember accepted rows; with those of an interrupted intake, it goes on where it was."""
         for image in images:
-            seen.add(image)
-        return seen
-
-    def add(self, image: Image) -> None:
-        """Remember an accepted row."""
-        key = (image.source, image.source_id)
-        self.ids.add(key)
-        self.images[image.content_hash] = key
+            key = (image.source, image.source_id)
+            self.ids.add(key)
+            self.images[image.content_hash] = key
 
 
 def intake(
@@ -78,7 +71,7 @@ def intake(
     for opened in _open_ahead(records, config.max_pixels):
         row = opened if isinstance(opened, Reject) else _row(opened, seen)
         if isinstance(row, Image):
-            seen.add(row)
+            seen.add([row])
         else:
             row = replace(row, stage=stage)
             if config.on_bad_input == "fail":

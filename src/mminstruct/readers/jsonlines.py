@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mminstruct.readers.faults import BadRecord, source_error
-from mminstruct.readers.record import decode_text
+from mminstruct.readers.records import decode_text
 from mminstruct.rows import Reason
 
 _N_LINES_CHECKED = 100  # of a source, before a run

@@ -14,7 +14,7 @@ from mminstruct.config.images import LlavaSource
 from mminstruct.readers.faults import BadRecord, reject, require_file, require_image_root, source_error
 from mminstruct.readers.jsonfile import load_json
 from mminstruct.readers.jsonlines import first_objects, iterate_lines
-from mminstruct.readers.record import CaptionRecord, image_name_of, record_in_folder, source_id_of
+from mminstruct.readers.records import CaptionRecord, image_name_of, record_in_folder, source_id_of
 from mminstruct.rows import Reason, Reject
 
 _EXPECTED = "a JSON list, or JSON Lines, of records with `image` and `conversations`"

@@ -18,7 +18,7 @@ from mminstruct.config.images import (
 from mminstruct.readers.coco import check_coco, read_coco
 from mminstruct.readers.folder import check_folder, folder_files, read_folder
 from mminstruct.readers.llava import check_llava, read_llava
-from mminstruct.readers.record import CaptionRecord
+from mminstruct.readers.records import CaptionRecord
 from mminstruct.readers.table import check_csv, check_jsonl, check_parquet, read_csv, read_jsonl, read_parquet
 from mminstruct.readers.webdataset import check_webdataset, read_webdataset, tar_files
 from mminstruct.rows import Reject

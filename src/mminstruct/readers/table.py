@@ -21,7 +21,7 @@ from mminstruct.readers.faults import (
     source_error,
 )
 from mminstruct.readers.jsonlines import first_objects, iterate_lines
-from mminstruct.readers.record import CaptionRecord, captions_of, image_name_of, record_in_folder, source_id_of
+from mminstruct.readers.records import CaptionRecord, captions_of, image_name_of, record_in_folder, source_id_of
 from mminstruct.rows import Reason, Reject
 
 _N_ROWS_READ = 1000  # of a Parquet file at a time

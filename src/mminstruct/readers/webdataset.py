@@ -15,7 +15,7 @@ from mminstruct.config.images import WebDatasetSource
 from mminstruct.imaging import IMAGE_ENDINGS
 from mminstruct.readers.faults import BadRecord, reject, source_error
 from mminstruct.readers.jsonlines import parse_object
-from mminstruct.readers.record import CaptionRecord, captions_of, check_text, decode_text, relative_name
+from mminstruct.readers.records import CaptionRecord, captions_of, check_text, decode_text, relative_name
 from mminstruct.rows import Reason, Reject
 from mminstruct.tars import DamagedTar, TarMember, iterate_members, read_range
 

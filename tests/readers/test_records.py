@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mminstruct.readers.faults import BadRecord
-from mminstruct.readers.record import (
+from mminstruct.readers.records import (
     captions_of,
     decode_text,
     join_captions,
