@@ -18,12 +18,18 @@ _MOSTLY = 0.6  # a quotation longer than this share of the text is the text itse
 
 # Words that say nothing about what a picture shows, and words that every description of a picture has.
 _EMPTY_WORDS = frozenset(
-    """a about above across after all along also am an and any are around as at back background be been before behind
-    being below beside between both but by can close could did do does down each every few for from front had has have
-    he her here him his how i image in inside into is it its just left like many may might more most near next no not
-    of off on one or other our out outside over own people person photo photograph picture right scene several she
-    should show showing shows side so some such than that the their them then there these they this those through to
-    top two under up very view was we were what when where which while who whose will with would you your""".split()
+    re.findall(
+        r"\w+",
+        """
+        a about above across after all along also am an and any are around as at back background be been before behind
+        being below beside between both but by can close could did do does down each every few for from front had has
+        have he her here him his how i image in inside into is it its just left like many may might more most near
+        next no not of off on one or other our out outside over own people person photo photograph picture right scene
+        several she should show showing shows side so some such than that the their them then there these they this
+        those through to top two under up very view was we were what when where which while who whose will with would
+        you your
+        """,
+    )
 )
 
 

@@ -30,7 +30,7 @@ class FilterConfig(Section):
     """Stage 6: named rules drop the answers that should teach nobody anything."""
 
     skip: tuple[RuleName, ...] = Field((), description="rules that are switched off")
-    min_words: int = Field(5, ge=1, description="shortest answer")
+    min_words: int = Field(4, ge=1, description="shortest answer")
     min_words_short_form: int = Field(
         1, ge=1, description="shortest answer where a title, slogan, single word or the like is asked for"
     )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
-
 from mminstruct.config.filter import FilterConfig
 from mminstruct.near_copies import split_words
 from mminstruct.rules.candidate import Candidate
+from mminstruct.rules.patterns import compile_any
 from mminstruct.texts import excerpt, plain, word_runs
 
 _RUN = 5  # words: shorter runs are shared by chance, longer ones hide behind one changed word
 _FEWEST_INSTRUCTION_WORDS = 5  # a shorter instruction ("Write a poem.") may stand in an answer by chance
-_PROMPT_PARTS = re.compile(
-    r"^\W{0,4}(?:instructions? \d+|image description|description of the image|example (?:answer|instruction|response|\d+ "
-    r"answer)|your (?:answer|response|task)|user instruction|sample answer)\W{0,3}:"
-    r"|\byou are (?:a helpful|an? (?:expert|ai|helpful)) (?:\w+ )?assistant\b|\byour task is to\b"
-    r"|\bdo not (?:mention|refer to|speak of) (?:the|a|any) (?:description|caption)\b"
-    r"|\b(?:system|user) prompt\b|^\W{0,4}(?:here is|here's) the (?:instruction|task|prompt)\b",
-    re.MULTILINE,
+_PROMPT_PARTS = compile_any(
+    r"^\W{0,4}(?:instructions? [0-9]+|image description|description of the image|user instruction)\W{0,3}:",
+    r"^\W{0,4}(?:example|sample|your) (?:[0-9]+ )?(?:answer|instruction|response|task)\W{0,3}:",
+    r"\byou are an? (?:helpful|expert|ai) (?:\w+ )?assistant\b",
+    r"\byour task is to\b",
+    r"\bdo not (?:mention|refer to|speak of) (?:the|a|any) (?:description|caption)\b",
+    r"\b(?:system|user) prompt\b",
+    r"^\W{0,4}(?:here is|here's) the (?:instruction|task|prompt)\b",
 )
 
 

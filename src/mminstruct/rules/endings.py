@@ -11,6 +11,7 @@ import re
 from mminstruct.config.filter import FilterConfig
 from mminstruct.near_copies import split_words
 from mminstruct.rules.candidate import Candidate
+from mminstruct.rules.patterns import words
 from mminstruct.texts import excerpt
 
 _LENGTH_REASONS = frozenset({"length", "max_tokens", "model_length"})
@@ -20,12 +21,17 @@ _INNER_END = re.compile(r"[.!?…][\"'”’)*_]*\s+(?=[\"'“‘(*_]*[A-Z0-9])"
 _LIST_ITEM = re.compile(r"^\s*(?:(\d+)[.)]|[-*•+–]|[a-zA-Z][.)])\s")
 _BARE_MARKER = re.compile(r"^(?:(\d+)[.)]?|[-*•+]|#{1,6})$")
 _SIGN_OFF = re.compile(r"^[A-Za-z ,']{1,30},$")
+_SIGNED = re.compile(r", [A-Z]\w*$")  # "Wish you were here, love, Jo"
 _OPEN_END = re.compile(
     r"(?:^|\W)(?:the|a|an|and|or|your|my|our|their|its|because|than|into|which|such as)$", re.IGNORECASE
 )
-_WEAK_OPEN_END = re.compile(
-    r"\b(?:of|to|with|for|in|on|at|by|from|as|is|are|was|were|be|that|this|his|her|can|will|would|should|has|have|"
-    r"if|when|while|but|so|not|very|more|most|between|through|about|using|use|it's|don't)$",
+_WEAK_OPEN_END = re.compile(  # poems and captions may end so ("the place I come from"), written-out sentences do not
+    r"\b"
+    + words(
+        "of to with for in on at by from as is are was were be that this his her can will would should has have if when "
+        "while but so not very more most between through about using use what how it's don't"
+    )
+    + "$",
     re.IGNORECASE,
 )
 _WORDS_OF_A_SENTENCE = 6  # a shorter last line may be a signature, a call to action, a heading
@@ -104,8 +110,8 @@ def _cut_sentence(bare: str, last: str, earlier: list[str]) -> str | None:
     pieces = _INNER_END.split(last)
     fragment, n_ended = pieces[-1], len(pieces) - 1
     n_words = len(split_words(fragment))
-    item = _LIST_ITEM.match(last)
-    peers = [line for line in earlier if bool(_LIST_ITEM.match(line)) == bool(item)]
+    item = _item_kind(last)
+    peers = [line for line in earlier if _item_kind(line) == item]
     if not item:
         peers = [line for line in peers if len(line.split()) >= _WORDS_OF_A_SENTENCE]
     ended = [_is_ended(peer) for peer in peers]
@@ -114,7 +120,7 @@ def _cut_sentence(bare: str, last: str, earlier: list[str]) -> str | None:
     writes_stops = n_ended + sum(ended) >= 1 and all(ended)
     if writes_stops and _WEAK_OPEN_END.search(bare):
         return "its last word asks for another"
-    if n_words < _WORDS_OF_A_SENTENCE or _is_title(fragment):
+    if n_words < _WORDS_OF_A_SENTENCE or _is_title(fragment) or _SIGNED.search(fragment):
         return None
     if writes_stops and n_ended + sum(ended) >= 2:
         return "the last sentence has no end, the others have"
@@ -124,6 +130,14 @@ def _cut_sentence(bare: str, last: str, earlier: list[str]) -> str | None:
 def _is_ended(line: str) -> bool:
     bare = line.rstrip(_CLOSERS)
     return bool(bare) and bare[-1] in _SENTENCE_END + ":"
+
+
+def _item_kind(line: str) -> str:
+    """Return what kind of list item a line is, so that steps are compared with steps and not with ingredients."""
+    marker = _LIST_ITEM.match(line)
+    if marker is None:
+        return ""
+    return "number" if marker.group(1) else marker.group().strip()[0]
 
 
 def _is_title(text: str) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from mminstruct.config.filter import FilterConfig
 from mminstruct.near_copies import split_words
 from mminstruct.rules.candidate import Candidate
+from mminstruct.rules.patterns import compile_any, words
 from mminstruct.texts import excerpt, plain
 
-_SHORT_FORM = re.compile(
-    r"\b(titles?|slogans?|taglines?|headlines?|mottos?|names?|hashtags?|(?:one|single|two|three|few)[- ]words?|"
-    r"short phrase|short answer|option'?s letter|yes or no|catchphrase|emojis?)\b"
+_SHORT_FORM = compile_any(
+    rf"\b{words('titles? slogans? taglines? headlines? mottos? names? hashtags? catchphrase emojis?')}\b",
+    r"\b(?:one|single|two|three|few)[- ]words?\b|\bshort (?:phrase|answer)\b|\boption'?s letter\b|\byes or no\b",
 )
 
 

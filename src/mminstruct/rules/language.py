@@ -11,14 +11,16 @@ from mminstruct.config.filter import FilterConfig
 from mminstruct.errors import MissingExtraError
 from mminstruct.near_copies import split_words
 from mminstruct.rules.candidate import Candidate
+from mminstruct.rules.patterns import compile_any, words
 from mminstruct.texts import excerpt, plain
 
 _NO_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|[#@]\w+", re.DOTALL)
-_WANTS_LANGUAGE = re.compile(
-    r"\b(?:translat\w*|bilingual|multilingual|languages?|in (?:the )?(?:original|native)|french|german|spanish|italian|"
-    r"portuguese|dutch|chinese|mandarin|japanese|korean|arabic|russian|hindi|latin|greek|turkish|polish|swedish)\b"
+_WANTS_LANGUAGE = compile_any(
+    r"\b(?:translat\w*|bilingual|multilingual|languages?)\b",
+    rf"\b{words('french german spanish italian portuguese dutch chinese mandarin japanese korean arabic')}\b",
+    rf"\b{words('russian hindi latin greek turkish polish swedish')}\b",
 )
-_LATIN_SCRIPT = frozenset("cs da de en es et fi fr hr hu id it lt lv ms nb nl nn no pl pt ro sk sl sv tr vi".split())
+_LATIN_SCRIPT = re.compile(words("cs da de en es et fi fr hr hu id it lt lv ms nb nl nn no pl pt ro sk sl sv tr vi"))
 
 
 class _Identifier(Protocol):
@@ -38,13 +40,13 @@ def wrong_language(candidate: Candidate, config: FilterConfig) -> str | None:
 
 def _foreign_script(text: str, config: FilterConfig, language: str) -> str | None:
     """Judge by the script: half a sentence in another one is found, however short."""
-    if language not in _LATIN_SCRIPT:
+    if not _LATIN_SCRIPT.fullmatch(language):
         return None
-    words = split_words(text)
+    answered = split_words(text)
     foreign = [
-        word for word in words if word[0].isalpha() and not unicodedata.name(word[0], "LATIN").startswith("LATIN")
+        word for word in answered if word[0].isalpha() and not unicodedata.name(word[0], "LATIN").startswith("LATIN")
     ]
-    share = len(foreign) / len(words) if len(words) >= config.min_language_words else 0.0
+    share = len(foreign) / len(answered) if len(answered) >= config.min_language_words else 0.0
     if share <= config.max_foreign_share:
         return None
     return f"{share:.0%} of the words are not in Latin script ({excerpt(' '.join(foreign))}), expected '{language}'"

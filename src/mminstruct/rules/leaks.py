@@ -1,4 +1,4 @@
-"""The rule source_leak: the answer speaks of the description that the language model was given instead of the image."""
+"""The rule source_leak: the answer speaks of the description that the language model was given, not of the image."""
 
 from __future__ import annotations
 
@@ -6,55 +6,65 @@ import re
 
 from mminstruct.config.filter import FilterConfig
 from mminstruct.rules.candidate import Candidate
+from mminstruct.rules.patterns import compile_any, one_of, words
 from mminstruct.texts import excerpt, plain, without_speech
 
-_KIND = r"(?:image|picture|photo|scene|visual|text|textual|detailed|given|provided|supplied|original|brief|short|above|following)"
-_SOURCE = rf"(?:(?:the|this|that|your|these|those|its) )(?:{_KIND} )*(?:descriptions?|captions?)"
-_GIVEN = r"(?:provided|given|supplied|shared|above)"
-# A caption or description that is part of the picture itself, or of what the answer offers, is no leak.
-_IN_PICTURE = (
-    r"(?! (?:on|below|beneath|under|underneath|beside|across|along|at the (?:top|bottom|foot)|printed|written|above the|"
-    r"box|field|bubble|card|plate|plaque|in the (?:menu|museum|catalog(?:ue)?|app|magazine|newspaper|comic)|for more|"
-    r"competition|contest|writer|for (?:a |the )?link))"
+_KIND = words(
+    "image picture photo scene visual text textual detailed given provided supplied original brief short above "
+    "following"
 )
-_SAYS = (
-    r"(?:says?|said|mentions?|mentioned|states?|stated|notes?|describes?|specif(?:y|ies)|tells?|indicates?|suggests?|implies|"
-    r"highlights|paints|focuses|refers|details|portrays|depicts|only (?:says|mentions|states|tells)|"
-    r"(?:does not|doesn't|did not|didn't|do not|don't) (?:\w+ )?(?:say|mention|state|specify|describe|tell|indicate|include|"
-    r"provide|give|note|reveal))"
-)
-_POINTS_TO = (
-    r"(?:based (?:solely |only |purely |entirely )?(?:on|upon)|according to|as per|judging (?:by|from)|going by|given|"
-    r"drawing (?:on|from)|inferred from|derived from|taken from|mentioned in|described in|stated in|specified in|noted in|"
-    r"listed in|provided in|found in|outlined in|referenced in|included in|detailed in|using|following|from|in|per|by|with)"
-)
+_SOURCE = rf"(?:the|this|that|your|these|those|its) (?:{_KIND} )*(?:descriptions?|captions?)"
+_IMAGE = words("image picture photo photograph scene setting")
+_TEXT = words("text passage prompt context input")
+_INPUT = one_of(_TEXT, "information", "details")
+_GIVEN = words("provided given supplied")
 
-_LEAKS = re.compile(
-    "|".join(
-        [
-            rf"\b{_POINTS_TO} {_SOURCE}\b{_IN_PICTURE}(?! (?:below|and (?:title|subscribe)))",
-            rf"\b{_SOURCE} {_SAYS}\b",
-            rf"\b{_SOURCE} (?:that )?(?:(?:is|was|were|are) )?(?:you )?{_GIVEN}\b",
-            r"\b(?:the|this|your) (?:provided|given|supplied) (?:text|passage|information|details|prompt|context|input|"
-            r"descriptions?|captions?)\b",
-            r"\bthe (?:text|passage|information|details|context|input|prompt)(?: that)?(?: (?:is|was|were|has been|you))? "
-            r"(?:provided|given|supplied)(?! (?:by|at|on|in (?:the|this) (?:image|picture|photo|brochure|leaflet|booklet)|here for))",
-            r"\b(?:based on|according to|as per|from) (?:the|this) (?:text|passage|prompt)\b(?! (?:on|in|of|at|along|across|"
-            r"below|beneath|above|printed|written|overlay|message|bubble))",
-            r"\b(?:as|you|was|is|were|are) (?:you )?(?:described|mentioned|stated|specified) in the (?:text|passage|prompt|"
-            r"input|context|information)\b",
-            r"\b(?:not|isn't|aren't|wasn't|weren't) (?:explicitly |specifically |directly )?(?:mentioned|specified|described|"
-            r"stated|provided|given|detailed)\b(?= (?:in (?:the|this|your) (?:text|passage|prompt|descriptions?|captions?)|"
-            r"here|so i|but|,? so))",
-            r"\b(?:as|that) you(?:'ve| have)? (?:described|mentioned|provided)\b|\byour description\b(?! (?:box|field|of yourself))",
-            r"\b(?:the|this) (?:image|picture|photo|scene|setting) (?:is |was |you(?:'ve| have)? )?(?:being )?described"
-            r"(?! (?:as|by|in the (?:book|novel|poem|bible)))\b",
-            r"\b(?:the|this) (?:image|picture|photo|scene) (?:is|was) described as\b",
-            r"\bthe described (?:image|picture|photo|photograph|scene|setting)\b",
-            r"\b(?:in-context|given|provided) examples?\b",
-            r"\[\s*0?\.\d+\s*,\s*0?\.\d+\s*,\s*0?\.\d+\s*,\s*0?\.\d+\s*\]",
-        ]
-    )
+# A caption or description that stands in the picture, or in what the answer offers, is no leak.
+_ELSEWHERE = one_of(
+    "on", "below", "beneath", "under", "underneath", "beside", "across", "along", "at the (?:top|bottom|foot)",
+    "printed", "written", "above the", "box", "field", "bubble", "card", "plate", "plaque", "for more",
+    "for (?:a |the )?link", "competition", "contest", "writer", "and (?:title|subscribe)",
+    "in the (?:menu|museum|catalog(?:ue)?|app|magazine|newspaper|comic)",
+)  # fmt: skip
+_NOT_THE_PICTURES = rf"(?! {_ELSEWHERE})"
+_IN_PICTURE = words("on in of at along across below beneath above printed written overlay message bubble")
+_POINTS_TO = one_of(
+    "based (?:solely |only |purely |entirely )?(?:on|upon)", "according to", "as per", "judging (?:by|from)",
+    "going by", "drawing (?:on|from)", "(?:inferred|derived|taken) from",
+    "(?:mentioned|described|stated|specified|noted|listed|provided|found|outlined|referenced|included|detailed) in",
+    "given", "using", "following", "from", "in", "per", "by", "with",
+)  # fmt: skip
+_SAY = words("say mention state specify describe tell indicate include provide give note reveal")
+_SAYS = one_of(
+    "sa(?:ys?|id)", "mention(?:s|ed)?", "stated?s?", "notes?", "describes?", "specif(?:y|ies)", "tells?", "indicates?",
+    "suggests?", "implies", "highlights", "paints", "focuses", "refers", "details", "portrays", "depicts",
+    "only (?:says|mentions|states|tells)", rf"(?:does not|doesn't|did not|didn't|do not|don't) (?:\w+ )?{_SAY}",
+)  # fmt: skip
+
+_LEAKS = compile_any(
+    rf"\b{_POINTS_TO} {_SOURCE}\b{_NOT_THE_PICTURES}(?! below)",  # "based on the image description"
+    rf"\b{_SOURCE} {_SAYS}\b",  # "the caption doesn't say"
+    rf"\b{_SOURCE} (?:that )?(?:(?:is|was|were|are) )?(?:you )?(?:{_GIVEN}|shared|above)\b",  # "the caption given"
+    rf"\b(?:the|this|your) {_GIVEN} {one_of(_INPUT, 'descriptions?', 'captions?')}\b",  # "the provided text"
+    # "the information provided", but not "the information provided by the museum"
+    rf"\bthe {_INPUT}(?: that)?(?: (?:is|was|were|has been|you))? {_GIVEN}"
+    r"(?! (?:by|at|on|in (?:the|this) (?:image|picture|photo|brochure|leaflet|booklet)|here for))",
+    # "according to the text", but not "according to the text on the sign"
+    rf"\b(?:based on|according to|as per|from) (?:the|this) (?:text|passage|prompt)\b(?! {_IN_PICTURE})",
+    rf"\b(?:as|you|was|is|were|are) (?:you )?(?:described|mentioned|stated|specified) in the "
+    rf"{one_of(_TEXT, 'information')}\b",
+    # "not specified in the caption"
+    r"\b(?:not|isn't|aren't|wasn't|weren't) (?:explicitly |specifically |directly )?"
+    rf"{words('mentioned specified described stated provided given detailed')} in (?:the|this|your) "
+    rf"{one_of(_TEXT, 'descriptions?', 'captions?')}\b",
+    r"\b(?:as|that) you(?:'ve| have)? (?:described|mentioned|provided)\b",  # "the scene that you described"
+    r"\byour description\b(?! (?:box|field|of yourself))",
+    # "the scene described", but not "the scene described by Homer"
+    rf"\b(?:the|this) {_IMAGE} (?:is |was |you(?:'ve| have)? )?(?:being )?described"
+    r"(?! (?:by|in the (?:book|novel|poem|bible)))\b",
+    rf"\bthe described {_IMAGE}\b",
+    r"\b(?:in-context|given|provided) examples?\b",
+    r"\[\s*0?\.\d+\s*,\s*0?\.\d+\s*,\s*0?\.\d+\s*,\s*0?\.\d+\s*\]",  # a box: [0.12, 0.20, 0.88, 0.95]
 )
 _BOXES = re.compile(r"\bbounding[- ]box(?:es)?\b|\bbox coordinates\b|\bdetected objects?\b|\bobject detect(?:ion|or)\b")
 _ASKS_FOR_BOXES = re.compile(r"\bbound|\bannotat|\bdetect|\bbox")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mminstruct.config.filter import FilterConfig
+from mminstruct.near_copies import split_words
 from mminstruct.rules.candidate import Candidate
 from mminstruct.texts import content_stems
 
@@ -13,8 +14,9 @@ def shared_words(candidate: Candidate) -> set[str]:
 
 
 def is_in_doubt(candidate: Candidate, config: FilterConfig) -> bool:
-    """Whether answer and description share so few words that only their meaning can tell; no encoder is needed."""
-    return len(shared_words(candidate)) < config.min_shared_words
+    """Whether the answer is long enough and shares so few words that only an encoder can tell if it is on topic."""
+    is_long = len(split_words(candidate.answer)) >= config.min_topic_words
+    return is_long and len(shared_words(candidate)) < config.min_shared_words
 
 
 def off_topic(candidate: Candidate, config: FilterConfig) -> str | None:

@@ -41,7 +41,7 @@ def repetition(candidate: Candidate, config: FilterConfig) -> str | None:
 
 
 def _loop(words: list[str], max_repeats: int) -> tuple[int, int, int] | None:
-    """Return start, period (in words) and count of the first sequence that follows on itself more than `max_repeats`."""
+    """Return start, period (in words) and count of the first sequence that repeats more than `max_repeats` times."""
     for period in range(1, min(_LONGEST_PERIOD, len(words) // (max_repeats + 1)) + 1):
         n_same = 0
         for position in range(period, len(words)):
