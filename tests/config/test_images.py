@@ -1,11 +1,15 @@
 """The `images:` and `intake:` sections, from the values that the config file holds."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mminstruct.config.images import CocoSource, CsvSource, FolderSource, IntakeConfig, Source, WebDatasetSource
+from mminstruct.rows import Reason
 
 SOURCE: TypeAdapter[Any] = TypeAdapter(Source)
 
@@ -68,3 +72,19 @@ def test_intake_defaults() -> None:
 
 def test_a_folder_keeps_its_own_name() -> None:
     assert FolderSource(path="/data/photos").name == "photos"
+
+
+def test_every_example_of_the_documentation_is_valid() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "input.md").read_text(encoding="utf-8")
+    examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    sources = [SOURCE.validate_python(values) for example in examples for values in example.get("images", [])]
+    assert {source.format for source in sources} == {"coco", "jsonl", "csv", "parquet", "folder", "webdataset", "llava"}
+    for example in examples:
+        IntakeConfig.model_validate(example.get("intake", {}))
+
+
+def test_every_reason_of_the_intake_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "input.md").read_text(encoding="utf-8")
+    reasons = list(Reason)
+    of_images = reasons[: reasons.index(Reason.REQUEST_REFUSED)]
+    assert set(re.findall(r"^\| `([a-z_0-9]+)` \|", page, re.MULTILINE)) == {str(reason) for reason in of_images}
