@@ -54,7 +54,11 @@ def parse_config(text: str, name: str, base: Path, overrides: Sequence[str] = ()
 
 def dump_config(config: RunConfig) -> str:
     """Return the config as YAML text that `parse_config` reads back to an equal one; every default is written out."""
-    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True, width=120)
+    values = config.model_dump(mode="json")
+    for stage in LLM_STAGES:
+        override = getattr(config, stage).llm  # only the keys that it sets: a default must not override the common llm
+        values[stage]["llm"] = override and override.model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _apply(document: Document, override: str) -> None:

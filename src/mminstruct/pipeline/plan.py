@@ -15,7 +15,7 @@ from mminstruct.config.llm import PromptStyle
 from mminstruct.config.run import RunConfig
 from mminstruct.llm.chat import Request
 from mminstruct.pipeline.backends import Backends
-from mminstruct.readers.records import CaptionRecord
+from mminstruct.readers.record import CaptionRecord, join_captions
 from mminstruct.readers.sources import check_source, read_source
 from mminstruct.rows import Exemplar
 
@@ -53,7 +53,7 @@ def make_plan(config: RunConfig) -> list[StagePlan]:
         for record in chain.from_iterable(read_source(source) for source in config.images)
         if isinstance(record, CaptionRecord)
     )
-    descriptions = [" ".join(record.captions) for record in islice(records, _N_TRIED)]
+    descriptions = [join_captions(record.captions) for record in islice(records, _N_TRIED)]
     n_images = len(descriptions) + sum(1 for _ in records)
     n_raw = config.augment.n_instructions
     n_clusters = min(config.summarize.n_clusters, n_raw)
@@ -107,7 +107,8 @@ class _Planner:
                 self._config.summarize.n_members,
                 max(1, self._config.augment.n_instructions // self._config.summarize.n_clusters),
             )
-            return {"members": (seeds * n_members)[:n_members], "max_words": self._config.summarize.max_words}
+            members = (seeds * n_members)[:n_members]
+            return {"members": members, "masked": members, "max_words": self._config.summarize.max_words}
         if stage == "exemplars":
             return {"description": description, "instruction": instruction}
         words = _REPLY_WORDS[self._config.llm_for("exemplars").prompt_style]["exemplars"]

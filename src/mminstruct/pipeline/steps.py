@@ -36,7 +36,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         stage="summarize",
-        reads=("raw_instructions",),
+        reads=("images", "raw_instructions"),
         writes=("instructions",),
         settings=lambda run: [
             llm_settings("summarize")(run),

@@ -47,7 +47,9 @@ async def summarize_step(run: Run) -> None:
     embeddings = encoder.encode_texts([raw.text for raw in raws])
     clusters = cluster(embeddings, config.n_clusters, run.config.seed)
     shown = nearest_members(embeddings, clusters, config.n_members)
-    tasks = plan_summaries(raws, clusters.labels, shown)
+    drawn = {raw.image_id for raw in raws}
+    descriptions = {image.image_id: image.description for image in run.tables.images.rows() if image.image_id in drawn}
+    tasks = plan_summaries(raws, clusters.labels, shown, descriptions, config)
     chat, prompt = await _open_chat(run, "summarize"), run.backends.prompt("summarize")
     work = partial(summarize, chat=chat, prompt=prompt, config=config)
     drafts, rejects = _divide(await _ask_all(run, "summarize", tasks, work, chat))
