@@ -59,6 +59,7 @@ class Reason(StrEnum):
     INSTRUCTION_TOO_LONG = "instruction_too_long"
     NEAR_COPY_OF_SEED = "near_copy_of_seed"
     NEAR_COPY = "near_copy"  # of another generated instruction, named in the detail
+    OVER_SPECIFIC = "over_specific"  # a final instruction that names what hardly any image shows
     MERGED = "merged"  # a final instruction that says what another one says
     # match
     NO_MATCH = "no_match"  # no instruction left for this image over min_score and under its cap

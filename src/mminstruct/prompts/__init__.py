@@ -4,7 +4,6 @@
     small/      prompts for the embedded model: plain completions and grammars, which a small model needs
     turns.py    how a rendered template is cut into turns that no input can forge
     template.py `load_prompt` and `Prompt.render`: a template and its variables in, a request out
-    masking.py  the filter `mask_specifics`, which small/summarize.j2 uses
 
 `docs/prompts.md` says how to write one's own.
 """

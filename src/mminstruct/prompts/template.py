@@ -32,7 +32,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mminstruct.errors import ConfigError
 from mminstruct.llm.chat import Request
-from mminstruct.prompts.masking import mask_specifics
 from mminstruct.prompts.turns import MARKERS, split_turns, without_nul
 from mminstruct.rows import content_id
 
@@ -44,7 +43,11 @@ _EXEMPLAR = SimpleNamespace(description="a dog on a beach", instruction="Write a
 # Which variables each prompt knows, with values for the trial rendering.
 VARIABLES: dict[str, dict[str, object]] = {
     "augment": {"description": "a dog on a beach", "seeds": ["Write a haiku.", "Plan a day."], "max_words": 40},
-    "summarize": {"members": ["Write a haiku about the dog.", "Write a poem about the sea."], "max_words": 30},
+    "summarize": {
+        "members": ["Write a haiku about the dog.", "Write a poem about the sea."],
+        "masked": ["Write a haiku about the image.", "Write a poem about the image."],
+        "max_words": 30,
+    },
     "exemplar": {"description": "a dog on a beach", "instruction": "Write a haiku."},
     "answer": {"description": "a dog on a beach", "instruction": "Write a haiku.", "exemplars": [_EXEMPLAR] * 2},
 }
@@ -55,7 +58,6 @@ _NOT_PARAMETERS = {"messages", "prompt", "model", "stream", "n"}  # the client's
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=without_nul
 )
-_ENVIRONMENT.filters["mask_specifics"] = mask_specifics
 
 
 @dataclass(frozen=True)

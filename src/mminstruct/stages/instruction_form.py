@@ -1,6 +1,6 @@
 """A language model's reply → the one instruction in it, or why there is none.
 
-    'Sure! Here is one:\\n\\n4. **"Write an ad for the item in the image."**'  →  'Write an ad for the item in the image.'
+    'Sure! Here is one:\\n\\n4. **"Plan a day at the place shown."**'  →  'Plan a day at the place shown.'
 
 Models wrap what they were asked for: numbers, quotation marks, labels, a word before and an explanation after. All of
 that is taken off. What remains must be a single request that does not bring its own answer. The word lists are

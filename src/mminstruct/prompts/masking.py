@@ -1,6 +1,0 @@
-"""stub"""
-
-
-def mask_specifics(text: str) -> str:
-    """Stub."""
-    return text
