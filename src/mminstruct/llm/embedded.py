@@ -169,7 +169,7 @@ def _parameters(path: Path) -> Any:
 
 def _end_with_stdin() -> None:
     """End this process, whatever it is doing, as soon as its stdin closes."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not sys.stdin, whose lock an ending interpreter would wait for
         pass
     os._exit(0)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from mminstruct.texts import content_stems
 
 _TOKEN = re.compile(r"[\w'’-]+|[^\w\s]")
-_DETERMINERS = "a an the this that these those his her its their some one two three four five several many"
+_DETERMINERS = "a an the this that these those his her its their your my some one two three four five several many"
 _SMALL_WORDS = "of in on at by with and near next to under over from up down into behind"
 _BEFORE = frozenset(_DETERMINERS.split())
 _INSIDE = _BEFORE | frozenset(_SMALL_WORDS.split())
@@ -48,25 +48,31 @@ def mask_image_words(instruction: str, description: str) -> str:
         while masked and masked[-1].casefold() in _BEFORE:
             masked.pop()
         position = _end_of_phrase(tokens, is_bound, position)
+        owner = tokens[position - 1].endswith(("'s", "’s"))
         if tuple(masked[-2:]) != _MASK:
-            masked.extend(_MASK)
+            masked.extend(["the", "image's"] if owner else _MASK)
     return _joined(masked)
 
 
 def _end_of_phrase(tokens: list[str], is_bound: list[bool], start: int) -> int:
     """Return the position after the last bound word that only small words part from the one at `start`."""
     end = position = start + 1
-    while position < len(tokens) and (is_bound[position] or tokens[position].casefold() in _INSIDE):
+    while position < len(tokens) and (is_bound[position] or _parts_no_phrase(tokens[position].casefold())):
         position += 1
         if is_bound[position - 1]:
             end = position
     return end
 
 
+def _parts_no_phrase(word: str) -> bool:
+    """Whether a word may stand inside a phrase: a small word, or what someone does ("a woman riding a bike")."""
+    return word in _INSIDE or word.endswith(("ing", "ed"))
+
+
 def _joined(tokens: list[str]) -> str:
     """Return the tokens as a text, no space before punctuation; "the image in the image" is said once."""
     text = re.sub(r"\s+([.,;:!?)])", r"\1", " ".join(tokens))
-    return re.sub(r"\bthe image(?:,? (?:of|in|on|at|by|with|and|near|to|from) the image)+\b", "the image", text)
+    return re.sub(r"\bthe image(?:,? (?:(?:of|in|on|at|by|with|and|near|to|from) )?the image)+\b", "the image", text)
 
 
 def rare_words(descriptions: Iterable[str], min_share: float) -> frozenset[str]:

@@ -39,6 +39,7 @@ _GIVEN_AWAY = re.compile(r"([^.!?:]*):\s*([\"“'‘](?:\S+\s+){4,}\S+)$")
 _GIVES_WORDS = re.compile(
     r"\b(?:begin|clos|end|follow|includ|line|open|phrase|quot|sentence|start|theme|titl|use|using|word)"
 )
+_ENDED = re.compile(r"[.!?…。！？][\"'”’»)]*$")
 _QUOTES = "\"'“”‘’«»`"
 _MAX_OTHER_SENTENCES = 1  # sentences after the first that neither ask nor say how: one may set the scene
 
@@ -74,7 +75,7 @@ def read_instruction(reply: str, max_words: int) -> str | Fault:
     n_words = len(first.split())
     if n_words > max_words:
         return Fault(Reason.INSTRUCTION_TOO_LONG, f"{n_words} words; expected {max_words} at most")
-    return first if first[-1] in ".!?" else f"{first.rstrip(',;:')}."
+    return first if _ENDED.search(first) else f"{first.rstrip(',;:')}."
 
 
 def _unwrapped(line: str) -> str:
@@ -144,7 +145,7 @@ def asks(sentence: str) -> bool:
     clauses = [re.findall(r"[\w'’-]+", clause) for clause in re.split(r"[,:;]", sentence.casefold())[1:]]
     if any(_first_of(clause) in ASKS for clause in clauses):
         return True
-    if words[0] in NO_REQUEST or sentence.rstrip().endswith("?"):
+    if re.split("['’]", words[0])[0] in NO_REQUEST or sentence.rstrip().endswith("?"):
         return False
     return not set(words[1:3]) & STATES and (len(words) > 1 or not words[0].isascii())
 
