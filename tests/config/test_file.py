@@ -48,6 +48,9 @@ class TestReading:
         config = parse_config(MINIMAL, "c.yaml", Path("/base"))
         assert (config.llm.kind, config.llm.prompt_style) == ("embedded", "small")
 
+    def test_the_reply_store_lies_beside_the_file_unless_told_otherwise(self) -> None:
+        assert parse_config(MINIMAL, "c.yaml", Path("/base")).replies == "/base/replies"
+
     def test_another_kind_in_a_stage_starts_afresh(self) -> None:
         text = MINIMAL + "answer: {llm: {base_url: 'http://x/v1', model: big, kind: http}}\n"
         config = parse_config(text, "c.yaml", Path("/base"))

@@ -40,6 +40,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 def parse_config(text: str, name: str, base: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Turn YAML text into a RunConfig; see `load_config`."""
     document = parse(text, name)
+    document.values.setdefault("replies", RunConfig.model_fields["replies"].default)  # beside the file, like the rest
     _resolve_paths(document.values, base.resolve())
     for override in overrides:
         _apply(document, override)

@@ -74,7 +74,10 @@ class ReplyStore:
     def get(self, request_id: str) -> Reply | None:
         """Return the stored reply, marked as cached, or None."""
         found = self._reader.execute(_SELECT, (request_id,)).fetchone()
-        return Reply(request_id, *found, cached=True) if found else None
+        if found is None:
+            return None
+        text, finish_reason, model, prompt_tokens, completion_tokens = found
+        return Reply(request_id, text, finish_reason, model, prompt_tokens, completion_tokens, cached=True)
 
     def request_body(self, request_id: str) -> dict[str, Any] | None:
         """Return the JSON body that was sent for a stored reply, or None."""

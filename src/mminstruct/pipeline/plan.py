@@ -15,7 +15,7 @@ from mminstruct.config.llm import PromptStyle
 from mminstruct.config.run import RunConfig
 from mminstruct.llm.chat import Request
 from mminstruct.pipeline.backends import Backends
-from mminstruct.readers.record import CaptionRecord, join_captions
+from mminstruct.readers.records import CaptionRecord, join_captions
 from mminstruct.readers.sources import check_source, read_source
 from mminstruct.rows import Exemplar
 

@@ -46,7 +46,7 @@ class Folder:
 
     def exists(self, name: str) -> bool:
         """Tell whether the file or folder is there."""
-        return self._files.get_file_info(self.path(name)).type != pafs.FileType.NotFound
+        return bool(self._files.get_file_info(self.path(name)).type != pafs.FileType.NotFound)
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""

@@ -67,7 +67,7 @@ def plan_split(
             continue  # nearly the same as one that is held out already
         chosen = _choose_images(by_instruction[instruction.instruction_id], plan.images, samples_per_image, config)
         if chosen is not None:
-            twins = [instructions[twin] for twin in np.flatnonzero(similar[index]) if twin != index]
+            twins = [instructions[twin] for twin in np.flatnonzero(similar[index]).tolist() if twin != index]
             _hold_out(plan, instruction, twins, chosen)
     if plan.n_instructions < config.n_instructions:
         plan.notes.append(
@@ -95,7 +95,7 @@ def _in_turn_over_categories(instructions: Sequence[Instruction], seed: int) -> 
     shuffled = sorted(range(len(instructions)), key=lambda index: instructions[index].instruction_id)
     random.Random(seed).shuffle(shuffled)
     turn: Counter[str] = Counter()
-    order = []
+    order: list[tuple[int, int, int]] = []
     for index in shuffled:
         category = instructions[index].category
         order.append((turn[category], len(order), index))
