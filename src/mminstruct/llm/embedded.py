@@ -183,7 +183,11 @@ def serve() -> NoReturn:
         os.environ.setdefault(name, value)
     import xllamacpp
 
-    server = xllamacpp.Server(_parameters(model_file()))
+    path = model_file()
+    try:
+        server = xllamacpp.Server(_parameters(path))
+    except RuntimeError as error:
+        sys.exit(f"{path}: llama.cpp cannot serve this model: {error}")
     url_out.write(f"{server.listening_address}\n")
     url_out.flush()
     while True:
