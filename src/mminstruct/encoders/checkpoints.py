@@ -28,6 +28,7 @@ def open_checkpoint(load: Callable[..., Any], model: str, expected: str, **setti
     A folder never touches the network. Raises ModelError, which says what was `expected`, where nothing loads, and
     MissingExtraError where the model's tokenizer needs a package more.
     """
+    from safetensors import SafetensorError
     from transformers.utils import logging
 
     is_folder = Path(model).is_dir()
@@ -41,13 +42,32 @@ def open_checkpoint(load: Callable[..., Any], model: str, expected: str, **setti
         raise MissingExtraError(
             f"a package that the model asks for ({error})", model, "pip install sentencepiece protobuf"
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
         place = f"The folder {model}" if is_folder else f"{model} (no folder of that name here, so asked of the hub)"
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"{place} cannot be loaded: {reason} Expected {expected}.") from error
     finally:
         if bars_shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def open_model(model: str, expected: str, unused: str = "") -> Any:
+    """Return the checkpoint's model in float32, ready to infer.
+
+    Raises ModelError as `open_checkpoint` does, and where the file has no weights for a part of the model, for
+    transformers would fill it with random ones. Parts whose name starts with `unused` may lack.
+    """
+    import torch
+    from transformers import AutoModel
+
+    loaded, report = open_checkpoint(
+        AutoModel.from_pretrained, model, expected, dtype=torch.float32, output_loading_info=True
+    )
+    missing = sorted(key for key in report["missing_keys"] if not unused or not key.startswith(unused))
+    if missing:
+        named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        raise ModelError(f"{model} lacks weights for {len(missing)} parts ({named}). Expected {expected}, complete.")
+    return loaded.eval()
 
 
 def choose_device(device: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mminstruct.config.encoders import ClipEncoder
-from mminstruct.encoders.checkpoints import choose_device, open_checkpoint, require_transformers
+from mminstruct.encoders.checkpoints import choose_device, open_checkpoint, open_model, require_transformers
 from mminstruct.encoders.protocols import Embeddings
 from mminstruct.errors import ModelError, RunError
 from mminstruct.imaging import BadImage, decode_image, read_image_bytes
@@ -36,8 +36,7 @@ class ImageTextEncoder:
 
     def __init__(self, config: ClipEncoder) -> None:
         require_transformers("`match.encoder: {kind: clip}`")
-        import torch
-        from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
+        from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
 
         found = open_checkpoint(AutoConfig.from_pretrained, config.model, _EXPECTED)
         if found.model_type not in _MODEL_TYPES:
@@ -50,8 +49,7 @@ class ImageTextEncoder:
         self._tokenizer = open_checkpoint(AutoTokenizer.from_pretrained, config.model, _EXPECTED)
         # Pillow's processors are there with and without torchvision, and give the same pixels in both cases.
         self._processor = open_checkpoint(AutoImageProcessor.from_pretrained, config.model, _EXPECTED, backend="pil")
-        model = open_checkpoint(AutoModel.from_pretrained, config.model, _EXPECTED, dtype=torch.float32)
-        self._model = model.eval().to(self._device)
+        self._model = open_model(config.model, _EXPECTED).to(self._device)
         self._width = self.encode_texts([""]).shape[1]
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:

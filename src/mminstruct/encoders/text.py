@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mminstruct.config.encoders import EmbeddedTextEncoder, TextEncoderConfig, TransformersTextEncoder
-from mminstruct.encoders.checkpoints import choose_device, open_checkpoint, require_transformers
+from mminstruct.encoders.checkpoints import choose_device, open_checkpoint, open_model, require_transformers
 from mminstruct.encoders.minilm import MiniLM
 from mminstruct.encoders.protocols import Embeddings, TextEncoder
 from mminstruct.errors import MissingExtraError
@@ -45,18 +45,18 @@ class MeanPoolingEncoder:
 
     def __init__(self, config: TransformersTextEncoder) -> None:
         require_transformers("`embedder: {kind: transformers}`")
-        import torch
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoTokenizer
 
         expected = "a sentence encoder of transformers"
         self.name = config.model
         self._batch_size = config.batch_size
         self._device = choose_device(config.device)
         self._tokenizer = open_checkpoint(AutoTokenizer.from_pretrained, config.model, expected)
-        model = open_checkpoint(AutoModel.from_pretrained, config.model, expected, dtype=torch.float32)
-        self._model = model.eval().to(self._device)
+        self._model = open_model(config.model, expected, unused="pooler.").to(self._device)
         # A tokenizer that knows no limit says 10^30.
-        self._max_tokens = min(self._tokenizer.model_max_length, model.config.max_position_embeddings, _MAX_TOKENS)
+        self._max_tokens = min(
+            self._tokenizer.model_max_length, self._model.config.max_position_embeddings, _MAX_TOKENS
+        )
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return `(len(texts), d)` float32 rows of unit length, in the order of the texts."""
