@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mminstruct.config.encoders import EmbeddedTextEncoder
 from mminstruct.config.filter import FilterConfig
 from mminstruct.encoders.protocols import TextEncoder
+from mminstruct.encoders.text import load_text_encoder
 from mminstruct.rules.table import RULES
 from mminstruct.stages.filter import Candidate, Verdict, judge
 
@@ -140,9 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the report is written")
     arguments = parser.parse_args()
-    from mminstruct.encoders.text import load_text_encoder
-
-    text = report(load_text_encoder())
+    text = report(load_text_encoder(EmbeddedTextEncoder()))
     arguments.out.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 

@@ -14,7 +14,7 @@ _STRAIGHT = str.maketrans({"‘": "'", "’": "'", "ʼ": "'", "`": "'", "“": '
 _SENTENCE_BREAK = re.compile(r"(?<=[.!?…])[\"')\]*_]*\s+|(?<=[。！？])|\n+")
 _QUOTED = re.compile(r'"[^"\n]{1,400}"')
 _SPEAKER_LINE = re.compile(r"^\W{0,4}([A-Z][\w.'’&-]*(?: [\w.'’&-]+){0,3})\W{0,4}:", re.MULTILINE)
-_MOSTLY = 0.6  # a quotation longer than this share of the text is the text itself, put in quotes
+_WRAPPED = re.compile(r'\s*"([^"]*)"\s*')
 
 # Words that say nothing about what a picture shows, and words that every description of a picture has.
 _EMPTY_WORDS = frozenset(
@@ -77,15 +77,14 @@ def _stem(word: str) -> str:
 def without_speech(text: str) -> str:
     """Blank out what somebody in the text says: quotations, and the lines of a dialogue with two speakers or more.
 
-    A text that is one long quotation is left as it is: there the quotation marks are only wrapping.
+    Quotation marks around the whole text are only wrapping and come off.
 
     >>> without_speech('The clerk said "I cannot help you" and left.')
     'The clerk said "" and left.'
     """
     straight = text.translate(_STRAIGHT)
-    quoted = _QUOTED.findall(straight)
-    if not quoted or max(map(len, quoted)) < _MOSTLY * len(straight.strip()):
-        straight = _QUOTED.sub('""', straight)
+    wrapped = _WRAPPED.fullmatch(straight)
+    straight = wrapped.group(1) if wrapped else _QUOTED.sub('""', straight)
     if len({name.casefold() for name in speakers(straight)}) >= 2:
         kept = [line for line in straight.split("\n") if not _SPEAKER_LINE.match(line)]
         straight = "\n".join(kept)

@@ -1,7 +1,8 @@
 """The rule truncated_answer: the endpoint says so, or the answer stops in mid-sentence.
 
 Much that is sound ends without a full stop: captions, poems, hashtags, lists, signatures, addresses. So a missing
-full stop alone proves nothing: the rest of the answer must show that its writer does set them.
+full stop alone proves nothing: the rest of the answer must show that its writer does set them, and the endpoint must
+not have said `stop`.
 """
 
 from __future__ import annotations
@@ -22,14 +23,12 @@ _LIST_ITEM = re.compile(r"^\s*(?:(\d+)[.)]|[-*•+–]|[a-zA-Z][.)])\s")
 _BARE_MARKER = re.compile(r"^(?:(\d+)[.)]?|[-*•+]|#{1,6})$")
 _SIGN_OFF = re.compile(r"^[A-Za-z ,']{1,30},$")
 _SIGNED = re.compile(r", [A-Z]\w*$")  # "Wish you were here, love, Jo"
-_OPEN_END = re.compile(
-    r"(?:^|\W)(?:the|a|an|and|or|your|my|our|their|its|because|than|into|which|such as)$", re.IGNORECASE
-)
+_OPEN_END = re.compile(r"(?:^|\W)(?:the|a|an|and|or|your|my|our|their|its|because|than|into|which|such as)$")
 _WEAK_OPEN_END = re.compile(  # poems and captions may end so ("the place I come from"), written-out sentences do not
     r"\b"
     + words(
-        "of to with for in on at by from as is are was were be that this his her can will would should has have if when "
-        "while but so not very more most between through about using use what how it's don't"
+        "of to with for in on at by from as is are was were be that this his her can will would should has have if "
+        "when while but so not very more most between through about using use what how it's don't"
     )
     + "$",
     re.IGNORECASE,
@@ -42,7 +41,7 @@ def truncated_answer(candidate: Candidate, config: FilterConfig) -> str | None:
     finish_reason = (candidate.finish_reason or "").strip().casefold()
     if finish_reason in _LENGTH_REASONS:
         return f"finish_reason is '{finish_reason}', expected 'stop'; it ends {_ending(candidate.answer)}"
-    cut = _cut(candidate.answer)
+    cut = _cut(candidate.answer, said_stop=finish_reason == "stop")
     return f"{cut}; it ends {_ending(candidate.answer)}" if cut else None
 
 
@@ -50,7 +49,7 @@ def _ending(answer: str) -> str:
     return excerpt(answer, max(0, len(answer.rstrip()) - 60), margin=0)
 
 
-def _cut(answer: str) -> str | None:
+def _cut(answer: str, said_stop: bool) -> str | None:
     """Return how one can tell that the answer stops before its end, or None."""
     lines = [line.strip() for line in answer.splitlines() if line.strip()]
     if not lines:
@@ -67,7 +66,7 @@ def _cut(answer: str) -> str | None:
     bare = last.rstrip(_CLOSERS)
     if not bare or bare[-1] in _SENTENCE_END:
         return None
-    return _open_end(bare, last, earlier) or _cut_sentence(bare, last, earlier)
+    return _open_end(bare, last, earlier) or _cut_sentence(bare, last, earlier, said_stop)
 
 
 def _cut_table(last: str, earlier: list[str]) -> str | None:
@@ -103,7 +102,7 @@ def _open_end(bare: str, last: str, earlier: list[str]) -> str | None:
     return None
 
 
-def _cut_sentence(bare: str, last: str, earlier: list[str]) -> str | None:
+def _cut_sentence(bare: str, last: str, earlier: list[str], said_stop: bool) -> str | None:
     """A last sentence without its end, where the sentences before it have theirs."""
     if not bare[-1].isalnum() or re.search(r"(?:^|\s)[#@]\w+$|\w\.\w+$|https?://\S+$|\w/\w*$", bare):
         return None  # an emoji, a price, a hashtag, a link
@@ -115,11 +114,13 @@ def _cut_sentence(bare: str, last: str, earlier: list[str]) -> str | None:
     if not item:
         peers = [line for line in peers if len(line.split()) >= _WORDS_OF_A_SENTENCE]
     ended = [_is_ended(peer) for peer in peers]
-    if item and len(ended) >= 2 and all(ended):
-        return "the last item of the list has no end, the others have"
     writes_stops = n_ended + sum(ended) >= 1 and all(ended)
     if writes_stops and _WEAK_OPEN_END.search(bare):
         return "its last word asks for another"
+    if said_stop:
+        return None
+    if item and len(ended) >= 2 and all(ended):
+        return "the last item of the list has no end, the others have"
     if n_words < _WORDS_OF_A_SENTENCE or _is_title(fragment) or _SIGNED.search(fragment):
         return None
     if writes_stops and n_ended + sum(ended) >= 2:

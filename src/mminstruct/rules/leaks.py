@@ -43,7 +43,7 @@ _SAYS = one_of(
 
 _LEAKS = compile_any(
     rf"\b{_POINTS_TO} {_SOURCE}\b{_NOT_THE_PICTURES}(?! below)",  # "based on the image description"
-    rf"\b{_SOURCE} {_SAYS}\b",  # "the caption doesn't say"
+    rf"\b{_SOURCE} {_SAYS}\b(?! it all)",  # "the caption doesn't say"
     rf"\b{_SOURCE} (?:that )?(?:(?:is|was|were|are) )?(?:you )?(?:{_GIVEN}|shared|above)\b",  # "the caption given"
     rf"\b(?:the|this|your) {_GIVEN} {one_of(_INPUT, 'descriptions?', 'captions?')}\b",  # "the provided text"
     # "the information provided", but not "the information provided by the museum"

@@ -35,10 +35,10 @@ _BLANK = one_of(
     "phone number", "email address", "job title", "(?:discount|promo) code", "contact (?:information|info|details)",
 )  # fmt: skip
 _OF_WHAT = words(
-    "the a an my our your company brand product store shop restaurant contact first last full phone website event start "
-    "end city hotel venue friend's customer's recipient's sender's artist's author's bride's groom's business school "
-    "organization organisation destination social media photographer's specific relevant street email current today's "
-    "pet pet's dog's cat's owner's country's"
+    "the a an my our your company brand product store shop restaurant contact first last full phone website event "
+    "start end city hotel venue friend's customer's recipient's sender's artist's author's bride's groom's business "
+    "school organization organisation destination social media photographer's specific relevant street email current "
+    "today's pet pet's dog's cat's owner's country's"
 )
 _NAMED_BLANK = rf"(?:{_OF_WHAT} )*{_BLANK}"
 _PLACEHOLDERS = compile_any(

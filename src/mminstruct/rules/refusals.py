@@ -65,7 +65,8 @@ _MAKE = words(
     "recognize offer give giving make do compose craft tell discuss comment describe respond"
 )
 _NO_REFUSAL = one_of(  # "I cannot give it enough stars", "I can't help but smile", "I can't describe how …"
-    "but", "enough", "myself", "a bad", "a single", r"\w+ing\b", r"how\b", r"it\b", "you (?:how|enough)", "justice",
+    "but", r"(?:\w+ ){0,3}enough", "myself", "a bad", "a single", r"\w+ing\b", r"how\b", r"it\b",
+    "you how", "justice",
 )  # fmt: skip
 _OPENING_DECLINES = compile_any(
     rf"^(?:[^.!?]{{0,60}}\b{_REGRET}\b[^.!?]{{0,60}})?{_I_CANNOT} {_MAKE}\b(?! {_NO_REFUSAL})",
@@ -114,7 +115,7 @@ _CANNOT_SEE = compile_any(
     rf"\bno {_IMAGE} (?:was|is|were|has been|seems to be|appears to be)? ?{_NOT_ARRIVED}\b",
     rf"\b{_IMAGE} (?:was|is|were|has) ?(?:not|n't) (?:been )?{_NOT_ARRIVED}\b(?! (?:as|in|by|with|between|for sale))",
     rf"\b{_IMAGE} (?:did|does|do|has) ?(?:not|n't) (?:seem to |appear to )?(?:load|come through|attach|upload)\b",
-    rf"^\W*{_IMAGE} (?:not found|unavailable|not available|missing)\b",
+    rf"^\W{{0,4}}{_IMAGE} (?:not found|unavailable|not available|missing)\b",
     # "Could you please upload the photo?", but not "Please share your photos with us"
     r"\b(?:please|could you|can you|kindly|would you)\b[^.!?\n]{0,25}"
     r"\b(?:upload|attach|share|send|provide|describe|resend)"

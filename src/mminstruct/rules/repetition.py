@@ -18,7 +18,7 @@ _LEAST_REPEATED_WORDS = 12  # "ha ha ha ha" and "row, row, row your boat" are no
 _RUN = 4
 _FEWEST_RUNS = 20  # a share of fewer runs says nothing
 _LETTER_LOOP = re.compile(r"([^\W\d_])\1{24,}")
-_NUMBERING = re.compile(r"^\s*(?:step |day )?\d+\s*[.):]\s*", re.MULTILINE | re.IGNORECASE)
+_NUMBERING = re.compile(r"^[ \t]*(?:step |day )?\d+ ?[.):]", re.MULTILINE | re.IGNORECASE)
 
 
 def repetition(candidate: Candidate, config: FilterConfig) -> str | None:

@@ -5,6 +5,7 @@ Candidate("a1", "Write an ad for the lamp.", "I'm sorry, I can't help with that.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -68,26 +69,39 @@ class AnswerFilter:
         self.config = config
         self.encoder = encoder
         self._index = NearCopyIndex(config.near_duplicate_similarity)
-        self._kept_ids: list[str] = []  # by position in the index
+        self._kept_ids: list[str] = []  # by the position of the answer in the index
         if config.language is not None and "wrong_language" not in config.skip:
             language_identifier()
 
     def judge(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         """Return one verdict for each candidate, in their order; near copies are of earlier kept candidates."""
-        return [self._judge_one(candidate) for candidate in self._with_similarity(candidates)]
+        return [verdicts[0] for verdicts in self.judge_groups([(candidate,) for candidate in candidates])]
+
+    def judge_groups(self, groups: Sequence[Sequence[Candidate]]) -> list[list[Verdict]]:
+        """Judge answers that stand or fall together (the turns of a conversation); one list of verdicts a group.
+
+        An answer counts as kept, for later ones to be compared with, when its whole group is kept.
+        """
+        judged = iter(self._with_similarity([candidate for group in groups for candidate in group]))
+        verdicts = []
+        for group in groups:
+            candidates = list(itertools.islice(judged, len(group)))
+            found = [self._judge_one(candidate) for candidate in candidates]
+            if all(verdict.kept for verdict in found):
+                for candidate in candidates:
+                    self.remember(candidate.answer_id, candidate.answer)
+            verdicts.append(found)
+        return verdicts
 
     def remember(self, answer_id: str, answer: str) -> None:
         """Take note of an answer that was kept before (a resumed run), so that later ones are compared with it."""
-        if self._looks_for_twins(answer) and self._index.find(answer) is None:
+        if self._looks_for_twins(answer):
             self._index.add([answer])
             self._kept_ids.append(answer_id)
 
     def _judge_one(self, candidate: Candidate) -> Verdict:
         twin = self._index.find(candidate.answer) if self._looks_for_twins(candidate.answer) else None
-        verdict = _verdict(replace(candidate, twin_id="" if twin is None else self._kept_ids[twin]), self.config)
-        if verdict.kept:
-            self.remember(candidate.answer_id, candidate.answer)
-        return verdict
+        return _verdict(replace(candidate, twin_id="" if twin is None else self._kept_ids[twin]), self.config)
 
     def _looks_for_twins(self, answer: str) -> bool:
         on = "near_duplicate_answer" not in self.config.skip
