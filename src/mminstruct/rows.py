@@ -101,6 +101,14 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Seed:
+    """An instruction written by people, as an example for the language model; read from a file, in no table."""
+
+    instruction: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
 class RawInstruction:
     """One instruction that the LLM wrote for one image (table `02_raw_instructions`)."""
 

@@ -57,7 +57,9 @@ class TestReading:
         assert config.llm_for("answer").prompt_style == "standard"
         assert config.llm_for("augment").kind == "embedded"
 
-    def test_paths_in_overrides_are_relative_to_the_current_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_paths_in_overrides_are_relative_to_the_current_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         config = parse_config(MINIMAL, "c.yaml", Path("/base"), ["run_dir=mine", "images.0.image_root=pictures"])
         assert config.run_dir == str(tmp_path / "mine")
@@ -75,7 +77,8 @@ class TestReading:
 
     def test_what_is_written_reads_back_to_the_same(self) -> None:
         text = MINIMAL + (
-            "llm: {base_url: 'http://x/v1', model: m, concurrency: 7, price: {prompt_per_million: 1, completion_per_million: 2}}\n"
+            "llm: {base_url: 'http://x/v1', model: m, concurrency: 7,\n"
+            "      price: {prompt_per_million: 1, completion_per_million: 2}}\n"
             "exemplars: {llm: {model: big}}\nfilter: {language: null}\nanswer: {llm: {kind: embedded}}\n"
         )
         config = parse_config(text, "c.yaml", Path("/base"))

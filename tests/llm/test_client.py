@@ -9,7 +9,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from support.llm_server import LlmServer, completion, status
 
 from mminstruct.errors import EndpointError
 from mminstruct.llm import client as client_module
@@ -17,6 +16,7 @@ from mminstruct.llm.chat import Message, Request, RequestFailed
 from mminstruct.llm.client import Endpoint, HttpChat
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.rows import Reason
+from support.llm_server import LlmServer, completion, status
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ class TestRetries:
     async def test_a_hanging_reply_times_out(self, store: ReplyStore, session: aiohttp.ClientSession) -> None:
         with LlmServer(latency_s=30) as server:
             chat = HttpChat(endpoint(server.base_url, timeout_s=0.1, max_tries=2), store, session)
-            with pytest.raises(RequestFailed, match="no whole reply within 0.1 s"):
+            with pytest.raises(RequestFailed, match=r"no whole reply within 0\.1 s"):
                 await chat.ask(ask())
 
 
@@ -182,7 +182,7 @@ class TestRefusals:
     async def test_nobody_listening_stops_the_run(self, store: ReplyStore, session: aiohttp.ClientSession) -> None:
         with LlmServer() as server:
             gone = server.base_url
-        with pytest.raises(EndpointError, match="Nobody answers at .* after 3 tries"):
+        with pytest.raises(EndpointError, match=r"Nobody answers at .* after 3 tries"):
             await HttpChat(endpoint(gone), store, session).ask(ask())
 
     async def test_null_content_is_an_empty_reply(

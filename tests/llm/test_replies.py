@@ -48,7 +48,9 @@ async def test_replies_outlive_the_store(tmp_path: Path) -> None:
 
 async def test_two_stores_on_one_folder_share_replies(tmp_path: Path) -> None:
     with ReplyStore(tmp_path) as one, ReplyStore(tmp_path) as other:
-        await asyncio.gather(*(store.put(reply(n + k), {}) for n in range(0, 100, 2) for k, store in ((0, one), (1, other))))
+        await asyncio.gather(
+            *(store.put(reply(n + k), {}) for n in range(0, 100, 2) for k, store in ((0, one), (1, other)))
+        )
         assert len(one) == len(other) == 100
 
 

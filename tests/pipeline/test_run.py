@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.collection import make_collection, write_config
-from support.llm_server import LlmServer, status
 
 from mminstruct import STAGES
 from mminstruct.config.file import load_config
@@ -20,6 +18,8 @@ from mminstruct.pipeline.run import Tables, run_steps
 from mminstruct.pipeline.steps import STEPS
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Reason
+from support.collection import make_collection, write_config
+from support.llm_server import LlmServer, status
 
 
 @pytest.fixture
@@ -45,7 +45,9 @@ class Recorder(Silent):
             self.worked.append(stage)
 
 
-def run(config_file: Path, *overrides: str, first: str | None = None, last: str | None = None) -> tuple[Manifest, list[str]]:
+def run(
+    config_file: Path, *overrides: str, first: str | None = None, last: str | None = None
+) -> tuple[Manifest, list[str]]:
     recorder = Recorder()
     manifest = asyncio.run(run_steps(load_config(config_file, overrides), STEPS, recorder, first, last))
     return manifest, recorder.worked
@@ -195,9 +197,7 @@ class TestFaults:
         rejects = [reject for reject in tables(config_file).answers.rejects() if reject.stage == "answer"]
         assert rejects and all("HTTP 400: too long" in reject.detail for reject in rejects)
 
-    def test_a_dead_endpoint_stops_the_run_and_the_next_one_goes_on(
-        self, config_file: Path, server: LlmServer
-    ) -> None:
+    def test_a_dead_endpoint_stops_the_run_and_the_next_one_goes_on(self, config_file: Path, server: LlmServer) -> None:
         whole = config_file.parent / "whole"
         run(config_file, f"run_dir={whole}", f"replies={whole}")
         expected = [row for table in Tables(Folder(str(whole))).all() for row in table.rows()]

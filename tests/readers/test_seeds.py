@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mminstruct.errors import ConfigError
-from mminstruct.readers.seeds import Seed, load_seeds
+from mminstruct.readers.seeds import load_seeds
+from mminstruct.rows import Seed
 
 HAIKU = Seed("Write a haiku.", "poetry")
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mminstruct.config.instructions import AugmentConfig
 from mminstruct.llm.chat import Reply, Request, RequestFailed, ScriptedChat
 from mminstruct.prompts.template import load_prompt
-from mminstruct.readers.seeds import Seed, load_seeds
-from mminstruct.rows import Image, RawInstruction, Reason, Reject, content_id
+from mminstruct.readers.seeds import load_seeds
+from mminstruct.rows import Image, RawInstruction, Reason, Reject, Seed, content_id
 from mminstruct.stages.augment import AugmentTask, augment, drop_near_copies, plan_augment, read_reply
 from mminstruct.stages.instruction_form import Fault
 

@@ -80,6 +80,7 @@ class TestFaults:
             "I'm sorry, but I can't help with that.",
             "A poem about the sea.",
             "Sunset.",
+            "Invent a way of presenting the image that combines the skills of a.",
         ],
     )
     def test_not_an_instruction(self, reply: str) -> None:

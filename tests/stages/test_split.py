@@ -18,7 +18,20 @@ def instruction(name: str, category: str = "poetry") -> Instruction:
 
 def sample(image: str, instruction_id: str) -> Sample:
     return Sample(
-        f"{image}-{instruction_id}", image, f"{image}.jpg", instruction_id, "Do.", "Done.", "s", "c", "d", 0.5, 8, 8, "m", ""
+        f"{image}-{instruction_id}",
+        image,
+        f"{image}.jpg",
+        instruction_id,
+        "Do.",
+        "Done.",
+        "s",
+        "c",
+        "d",
+        0.5,
+        8,
+        8,
+        "m",
+        "",
     )
 
 
@@ -38,7 +51,9 @@ def grid(n_images: int, n_instructions: int) -> list[Sample]:
 class TestPlan:
     def test_holds_out_as_many_as_asked_on_different_images(self) -> None:
         rows, instructions = grid(20, 6), [instruction(f"n{number}") for number in range(6)]
-        plan = plan_split(map(pair, rows), instructions, apart(6), SplitConfig(n_instructions=3, images_per_instruction=2), 0)
+        plan = plan_split(
+            map(pair, rows), instructions, apart(6), SplitConfig(n_instructions=3, images_per_instruction=2), 0
+        )
         assert (plan.n_instructions, len(plan.questions), len(plan.images), plan.notes) == (3, 6, 6, [])
 
     def test_is_the_same_for_a_seed_and_another_for_another(self) -> None:

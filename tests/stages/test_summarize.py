@@ -7,8 +7,7 @@ from mminstruct.config.instructions import SummarizeConfig
 from mminstruct.encoders.protocols import Embeddings
 from mminstruct.llm.chat import Request, RequestFailed, ScriptedChat
 from mminstruct.prompts.template import load_prompt
-from mminstruct.readers.seeds import Seed
-from mminstruct.rows import Instruction, RawInstruction, Reason, Reject, content_id
+from mminstruct.rows import Instruction, RawInstruction, Reason, Reject, Seed, content_id
 from mminstruct.stages.summarize import ClusterTask, Draft, merge_drafts, plan_summaries, summarize
 
 PROMPT = load_prompt("summarize")

@@ -35,7 +35,7 @@ def main() -> None:
     from mminstruct.cli import commands  # noqa: F401 - its commands join `cli`
 
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="mminstruct", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -151,7 +151,9 @@ def show(run_dir: str, row_id: str, as_json: bool) -> None:
     show_default=True,
     help="Copy the images, link to them, or leave them where they are (then --image-root).",
 )
-@click.option("--image-root", type=click.Path(file_okay=False, path_type=Path), help="Write image paths relative to it.")
+@click.option(
+    "--image-root", type=click.Path(file_okay=False, path_type=Path), help="Write image paths relative to it."
+)
 @click.option("--overwrite", is_flag=True, help="Replace what stands at --out.")
 def export(
     run_dir: str,
@@ -184,7 +186,7 @@ def filter_command(file: Path, out: Path, config: Path | None, overwrite: bool) 
     from mminstruct.cli.display import print_filter_report
     from mminstruct.cli.filtering import filter_anybodys
 
-    print_filter_report(Console(), filter_anybodys(file, out, config, overwrite), out)
+    print_filter_report(Console(), filter_anybodys(file, out, config, overwrite))
 
 
 def _with_run_dir(overrides: tuple[str, ...], run_dir: str | None) -> tuple[str, ...]:

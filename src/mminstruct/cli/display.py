@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from mminstruct.filter_file import FilterReport
 from mminstruct.pipeline.manifest import Manifest, StageRecord
 from mminstruct.pipeline.plan import StagePlan
 from mminstruct.rows import Sample
@@ -83,6 +84,18 @@ def print_sample(console: Console, sample: Sample) -> None:
     told = {"description": sample.description, "instruction": sample.instruction, "answer": sample.answer}
     for label, text in told.items():
         console.print(f"[bold]{label}[/]  {escape(text)}", highlight=False)
+
+
+def print_filter_report(console: Console, report: FilterReport) -> None:
+    """Print what the command `filter` kept and rejected, and what it could not judge."""
+    console.print(f"{report.n_in:,} rows: {report.n_kept:,} kept, {report.n_rejected:,} rejected", highlight=False)
+    for reason, count in report.rejected.most_common():
+        console.print(f"  {reason}  {count:,}", highlight=False)
+    for (rule, missing), count in sorted(report.left_out.items()):
+        console.print(f"rule {rule} was left out for {count:,} rows: {missing}", highlight=False)
+    for (rule, missing), count in sorted(report.in_part.items()):
+        console.print(f"rule {rule} judged {count:,} rows in part: {missing}", highlight=False)
+    console.print(f"Wrote {report.out}/kept.jsonl and {report.out}/rejected.jsonl", highlight=False, soft_wrap=True)
 
 
 def print_story(console: Console, story: dict[str, Any]) -> None:

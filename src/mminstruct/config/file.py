@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def _apply(document: Document, override: str) -> None:
         raise ConfigError(f"-o {override}: expected KEY=VALUE, such as -o match.per_image=2.")
     path: list[str | int] = [int(part) if part.isdigit() else part for part in key.strip().split(".")]
     target: Any = document.values
-    for part, following in zip(path[:-1], path[1:], strict=True):
+    for part, following in pairwise(path):
         try:
             target = target.setdefault(part, {}) if isinstance(target, dict) else target[part]
         except (LookupError, TypeError):

@@ -50,7 +50,9 @@ def parse(text: str, name: str) -> Document:
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise ConfigError(f"{place}: this is not YAML: {getattr(error, 'problem', None) or error}.") from error
     if not isinstance(root, yaml.MappingNode):
-        raise ConfigError(f"{name}: found no sections, expected a YAML mapping. `mminstruct init FILE` writes an example.")
+        raise ConfigError(
+            f"{name}: found no sections, expected a YAML mapping. `mminstruct init FILE` writes an example."
+        )
     places: dict[KeyPath, tuple[int, int]] = {}
     _collect(root, (), places, name)
     return Document(name, values, places)

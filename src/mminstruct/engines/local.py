@@ -1,6 +1,6 @@
 """Run per-row work over shards on this machine: rows flow, and a shard's slowest row holds up nobody else.
 
-    shards of rows ──► `in_flight` workers ──► each shard's results, in input order, as soon as the shard is whole
+shards of rows ──► `in_flight` workers ──► each shard's results, in input order, as soon as the shard is whole
 """
 
 from __future__ import annotations

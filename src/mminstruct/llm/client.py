@@ -53,7 +53,7 @@ class Endpoint:
     parameters: dict[str, Any]
 
 
-class _TryAgain(Exception):  # noqa: N818 - one try's outcome, never seen outside this file
+class _TryAgain(Exception):
     def __init__(self, reason: Reason, detail: str, pause_s: float | None = None, unreachable: bool = False) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -74,7 +74,7 @@ class HttpChat:
         self._places = asyncio.Semaphore(endpoint.concurrency)
         self._asking: dict[str, asyncio.Future[Reply]] = {}
         self._headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-        self._jitter = random.Random()  # noqa: S311 - pauses only; no result depends on it
+        self._jitter = random.Random()
 
     async def ask(self, request: Request) -> Reply:
         """Return the stored reply, or ask the endpoint; see `Chat.ask`."""
@@ -132,8 +132,8 @@ class HttpChat:
         n_tries = self._endpoint.max_tries
         if failure.unreachable:
             return EndpointError(
-                f"Nobody answers at {url} after {n_tries} tries: {failure.detail}. Start the server or mend `base_url`, "
-                "then run the same command again; every reply received so far is kept."
+                f"Nobody answers at {url} after {n_tries} tries: {failure.detail}. Start the server or mend "
+                "`base_url`, then run the same command again; every reply received so far is kept."
             )
         self.usage.failed += 1
         return RequestFailed(request_id, failure.reason, f"{failure.detail} (given up after {n_tries} tries)")

@@ -18,10 +18,11 @@ from mminstruct.encoders.image_text import ImageTextEncoder, load_image_text_enc
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.llm.client import Endpoint, HttpChat
-from mminstruct.llm.embedded import EmbeddedServer
+from mminstruct.llm.embedded import N_SLOTS, EmbeddedServer
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.prompts.template import Prompt, PromptName, load_prompt
-from mminstruct.readers.seeds import Seed, load_seeds
+from mminstruct.readers.seeds import load_seeds
+from mminstruct.rows import Seed
 
 _PROMPT_NAMES: dict[str, PromptName] = {
     "augment": "augment",
@@ -65,14 +66,15 @@ class Backends:
                 server = EmbeddedServer()
                 self._embedded = await asyncio.to_thread(self._stack.enter_context, server)
             base_url, model = self._embedded.base_url, self._embedded.model
+            concurrency = min(llm.concurrency, N_SLOTS)  # more would only wait in its queue, and time out there
         else:
             assert llm.base_url is not None and llm.model is not None, "checked when the config was read"
-            base_url, model = llm.base_url, llm.model
+            base_url, model, concurrency = llm.base_url, llm.model, llm.concurrency
         return Endpoint(
             base_url=base_url,
             model=model,
             api_key=os.environ.get(llm.api_key_env) if llm.api_key_env else None,
-            concurrency=llm.concurrency,
+            concurrency=concurrency,
             timeout_s=llm.timeout_s,
             max_tries=llm.max_tries,
             parameters=llm.parameters,

@@ -26,7 +26,9 @@ def locked(run_dir: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
     except OSError as error:
-        raise RunError(f"The run folder {run_dir} cannot be written: {error}. Choose another with --run-dir.") from error
+        raise RunError(
+            f"The run folder {run_dir} cannot be written: {error}. Choose another with --run-dir."
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

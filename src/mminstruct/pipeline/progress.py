@@ -16,7 +16,7 @@ class Progress(Protocol):
         ...
 
     def advanced(self, n_rows: int, n_rejected: int, usage: Usage | None) -> None:
-        """`n_rows` more rows of the current stage are through, `n_rejected` of them rejected; usage is the sum so far."""
+        """Rows of the current stage are through, `n_rejected` of them rejected; `usage` is the sum so far."""
         ...
 
     def stage_ended(self, stage: str, record: StageRecord, skipped: bool) -> None:

@@ -105,8 +105,8 @@ async def answer_step(run: Run) -> None:
     def tasks_of(index: int) -> list[AnswerTask]:
         images = {image.image_id: image for image in run.tables.images.read_part(index)}
         return [
-            AnswerTask(match, images[match.image_id], instructions[match.instruction_id], shelf.pick(match, config.shots))
-            for match in run.tables.matches.read_part(index)
+            AnswerTask(row, images[row.image_id], instructions[row.instruction_id], shelf.pick(row, config.shots))
+            for row in run.tables.matches.read_part(index)
         ]
 
     def finish(index: int, results: list[Answer | Reject]) -> None:

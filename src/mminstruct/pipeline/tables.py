@@ -116,7 +116,8 @@ class Table(Generic[RowT]):
 
     def count(self) -> int:
         """Return the number of rows, from the parts' footers alone."""
-        return sum(pq.read_metadata(pa.BufferReader(self._folder.read(self._name(index)))).num_rows for index in self.parts())
+        parts = (pa.BufferReader(self._folder.read(self._name(index))) for index in self.parts())
+        return sum(pq.read_metadata(part).num_rows for part in parts)
 
     def clear(self) -> None:
         """Remove all parts."""
@@ -161,6 +162,4 @@ def _to_parquet(rows: Sequence[Any], row_type: type[Any]) -> pa.Buffer:
 
 
 def _with_reason(reject: Reject) -> Reject:
-    return Reject(
-        reject.row_id, reject.stage, Reason(reject.reason), reject.detail, reject.raw_text, reject.request_id
-    )
+    return Reject(reject.row_id, reject.stage, Reason(reject.reason), reject.detail, reject.raw_text, reject.request_id)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,10 @@ from typing import Any
 import yaml
 
 from mminstruct.errors import ConfigError
+from mminstruct.rows import Seed
 
 NO_CATEGORY = "other"
 _EXPECTED = 'expected an instruction in quotes, or {instruction: "…", category: …}'
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """An instruction written by people, as an example for the language model."""
-
-    instruction: str
-    category: str
 
 
 def load_seeds(path: Path | str | None = None) -> list[Seed]:

@@ -17,8 +17,7 @@ from mminstruct.config.instructions import AugmentConfig
 from mminstruct.llm.chat import Chat, Reply, RequestFailed
 from mminstruct.near_copies import near_copies
 from mminstruct.prompts.template import Prompt
-from mminstruct.readers.seeds import Seed
-from mminstruct.rows import Image, RawInstruction, Reason, Reject, content_id
+from mminstruct.rows import Image, RawInstruction, Reason, Reject, Seed, content_id
 from mminstruct.stages.instruction_form import Fault, read_instruction
 
 STAGE = "augment"

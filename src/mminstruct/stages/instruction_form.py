@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 from mminstruct.rows import Reason
-from mminstruct.stages.instruction_words import ASKS, CONTINUES, MAKES, NO_REQUEST, STATES
+from mminstruct.stages.instruction_words import ASKS, CONTINUES, LEADS_ON, MAKES, NO_REQUEST, STATES
 from mminstruct.texts import excerpt
 
 _THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
@@ -72,6 +72,9 @@ def read_instruction(reply: str, max_words: int) -> str | Fault:
     fault = _fault_of_rest(rest) or _fault_of_line(first)
     if fault is not None:
         return fault
+    last = first.rstrip(".!?…,;:\"'”’»)").rsplit(" ", 1)[-1].casefold()
+    if last in LEADS_ON:
+        return Fault(Reason.NOT_AN_INSTRUCTION, f"it breaks off after {last!r}")
     n_words = len(first.split())
     if n_words > max_words:
         return Fault(Reason.INSTRUCTION_TOO_LONG, f"{n_words} words; expected {max_words} at most")

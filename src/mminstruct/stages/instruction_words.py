@@ -46,3 +46,8 @@ STATES = _words(
     would"""
 )
 """Verbs that make the sentence a statement when they come second or third."""
+
+LEADS_ON = _words(
+    "a an and as because between but from his if into its my of or than the their to very which whose your"
+)
+"""Words after which a sentence must go on; one that ends with them was cut."""

@@ -26,8 +26,7 @@ from mminstruct.encoders.protocols import Embeddings
 from mminstruct.llm.chat import Chat, Reply, Request, RequestFailed
 from mminstruct.near_copies import near_copies
 from mminstruct.prompts.template import Prompt
-from mminstruct.readers.seeds import Seed
-from mminstruct.rows import Instruction, RawInstruction, Reason, Reject, content_id
+from mminstruct.rows import Instruction, RawInstruction, Reason, Reject, Seed, content_id
 from mminstruct.stages.augment import read_reply
 from mminstruct.stages.image_words import mask_image_words, named_things, rare_words
 from mminstruct.stages.instruction_form import Fault
