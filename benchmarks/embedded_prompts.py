@@ -36,8 +36,8 @@ from mminstruct.llm.embedded import EmbeddedServer, n_available_cores
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.near_copies import split_words
 from mminstruct.prompts.template import PromptName, load_prompt
-from mminstruct.readers.seeds import Seed, load_seeds
-from mminstruct.rows import Exemplar, Image, Instruction, RawInstruction, Reject
+from mminstruct.readers.seeds import load_seeds
+from mminstruct.rows import Exemplar, Image, Instruction, RawInstruction, Reject, Seed
 from mminstruct.stages.augment import augment, drop_near_copies, plan_augment
 from mminstruct.stages.summarize import merge_drafts, plan_summaries, summarize
 from mminstruct.texts import content_stems, sentences, word_runs
@@ -205,6 +205,11 @@ def show(step: str, texts: Sequence[str], n_shown: int) -> None:
 def as_markdown(rows: Sequence[Row]) -> str:
     """Return the table with the machine's description."""
     lines = [
+        "# What the embedded model's prompts give",
+        "",
+        "Made by `python benchmarks/embedded_prompts.py --captions captions.json`, which says what is counted. The checks",
+        "see form, not sense. Summarize has the stage's two attempts; exemplar and answer are first attempts.",
+        "",
         f"{platform.system()} {platform.machine()}, {cpu_name()}, {n_available_cores()} cores available, "
         f"load {os.getloadavg()[0]:.1f} at the end.",
         "",
