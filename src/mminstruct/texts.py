@@ -104,7 +104,7 @@ def excerpt(text: str, start: int = 0, end: int | None = None, margin: int = 30)
     """Return the part of a text from `start` to `end` with some characters around it, on one line, in quotes.
 
     >>> excerpt("one two three four", 4, 7, margin=4)
-    "'…one two thr…'"
+    "'one two thr…'"
     """
     end = len(text) if end is None else end
     end = min(end, start + 160)

@@ -4,7 +4,7 @@ from mminstruct.config.filter import FilterConfig
 from mminstruct.rules.candidate import Candidate
 from mminstruct.rules.meaning import is_in_doubt, near_duplicate_answer, off_topic
 
-CONFIG = FilterConfig(min_topic_words=10, min_description_similarity=0.2, min_shared_words=2)
+CONFIG = FilterConfig(words_per_shared_word=8, min_description_similarity=0.2, min_shared_words=2)
 AD = Candidate(
     "a1",
     "Write an ad.",
@@ -27,9 +27,14 @@ class TestOffTopic:
         answer = AD.answer + " A heron would agree."
         assert off_topic(replace(AD, answer=answer, similarity=0.0), CONFIG) is None
 
-    def test_short_answers_are_never_off_topic(self) -> None:
-        short = replace(AD, answer="Softer than any cloud, for less than you think.", similarity=0.0)
-        assert off_topic(short, CONFIG) is None
+    def test_shorter_answers_need_fewer_shared_words(self) -> None:
+        seven, eight = "Softer than any cloud, for you only.", "Softer than any cloud, and for you only."
+        assert off_topic(replace(AD, answer=seven, similarity=0.0), CONFIG) is None
+        assert off_topic(replace(AD, answer=eight, similarity=0.0), CONFIG) is not None
+        one_shared = "Softer than any stone, and for you only."
+        assert off_topic(replace(AD, answer=one_shared, similarity=0.0), CONFIG) is None
+        twice_as_long = f"{one_shared} Sleep on it tonight, and pay next year."
+        assert off_topic(replace(AD, answer=twice_as_long, similarity=0.0), CONFIG) is not None
 
     def test_only_doubtful_answers_need_an_encoder(self) -> None:
         assert is_in_doubt(AD, CONFIG)

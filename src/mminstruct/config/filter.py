@@ -45,11 +45,13 @@ class FilterConfig(Section):
     min_language_words: int = Field(10, ge=1, description="shorter texts are not judged by their language")
     min_language_confidence: float = Field(0.8, gt=0, le=1, description="how sure of another language it must be")
     max_foreign_share: float = Field(0.3, ge=0, le=1, description="share of words that may be in another language")
-    min_topic_words: int = Field(15, ge=1, description="shorter answers (haikus, captions) are never off topic")
     min_description_similarity: float = Field(
-        0.16, ge=-1, le=1, description="cosine of answer and description; lower is off topic where words differ too"
+        0.12, ge=-1, le=1, description="cosine of answer and description; lower is off topic where words differ too"
     )
     min_shared_words: int = Field(2, ge=0, description="an answer with so many of the description's words is on topic")
+    words_per_shared_word: int = Field(
+        15, ge=1, description="one of them is asked for in so many words; shorter answers are never off topic"
+    )
     near_duplicate_similarity: float = Field(
         0.7, gt=0, le=1, description="Jaccard similarity of words and word pairs from which an answer is a near copy"
     )

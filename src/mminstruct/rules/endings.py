@@ -28,7 +28,7 @@ _WEAK_OPEN_END = re.compile(  # poems and captions may end so ("the place I come
     r"\b"
     + words(
         "of to with for in on at by from as is are was were be that this his her can will would should has have if "
-        "when while but so not very more most between through about using use what how it's don't"
+        "when while but between through about using use what how it's don't"
     )
     + "$",
     re.IGNORECASE,

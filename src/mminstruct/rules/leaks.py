@@ -53,6 +53,8 @@ _LEAKS = compile_any(
     rf"\b(?:based on|according to|as per|from) (?:the|this) (?:text|passage|prompt)\b(?! {_IN_PICTURE})",
     rf"\b(?:as|you|was|is|were|are) (?:you )?(?:described|mentioned|stated|specified) in the "
     rf"{one_of(_TEXT, 'information')}\b",
+    r"\bthe text (?:describes|tells (?:of|us)|speaks of|paints)\b",  # "says" and "reads" are a sign's
+    rf"\bthe (?:passage|input|prompt) {_SAYS}\b",
     # "not specified in the caption"
     r"\b(?:not|isn't|aren't|wasn't|weren't) (?:explicitly |specifically |directly )?"
     rf"{words('mentioned specified described stated provided given detailed')} in (?:the|this|your) "

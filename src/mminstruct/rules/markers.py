@@ -18,19 +18,25 @@ _TOKENS = compile_any(
     rf"^[ >*]*#{{2,4}} ?{words('instructions? response input output human assistant user system answer')}\s*:",
     rf"^[ >*]*#{{2,4}} ?{words('instruction response human assistant user system')}\s*$",
 )
-_SURE_ROLES = frozenset({"user", "assistant", "human", "gpt", "chatgpt", "ai assistant"})
-_ROLES = _SURE_ROLES | {"ai", "system", "chatbot", "bot"}
+_SURE_ROLES = frozenset({"user", "assistant", "human", "gpt", "chatgpt", "ai", "ai assistant", "chatbot"})
+_ROLES = _SURE_ROLES | {"system", "bot"}
 _WANTS_SPEAKERS = re.compile(
     rf"\b{words('dialogue dialog conversation script interview chat play scene skit sketch talk exchange')}s?\b"
 )
 
 _WANTS_BLANKS = re.compile(r"\b(templates?|fill[- ]in|blanks?|mad libs?|worksheet|form letter|placeholders?)\b")
+_WANTS_GAPS = re.compile(
+    rf"\b{words('quiz question exercise game form sheet card label log riddle puzzle list certificate')}"
+)
+_GAP = re.compile(r"_{5,}")
 _CODE_BLOCK = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _BLANK = one_of(
     words(
         "names? dates? times? address numbers? emails? e-mail links? websites? urls? prices? city town location place "
         "recipient signature title company brand product country state venue handle hashtags? amount age position "
-        "school team flag logo image picture photo store restaurant day month year contact discount"
+        "school team flag logo image picture photo store restaurant day month year contact discount customer client "
+        "guest "
+        "reader recipient friend neighbor neighbour member organizer"
     ),
     "phone number", "email address", "job title", "(?:discount|promo) code", "contact (?:information|info|details)",
 )  # fmt: skip
@@ -49,6 +55,7 @@ _PLACEHOLDERS = compile_any(
     rf"\{{\{{ ?\w+ ?\}}\}}|\{{(?:your|insert)?[ _]?{_BLANK}\}}",  # "{{shop_name}}", "{name}"
     rf"\((?:your|insert|add|enter) (?:\w+ ){{0,4}}{one_of('here', _BLANK)}\)",
     rf"\binsert (?:\w+ ){{0,3}}{_BLANK} here\b",
+    r"\{[a-z]+(?:_[a-z]+)+\}|\b(?:your|town|city|company|brand|product|shop|business|team) name here\b",
     r"[$€£]x+(?:\.x+)?\b|\bx{2,}%|\bxx/xx\b|\bxxx-xxx|\bdd/mm|\bx{2,}:x{2,}",  # "$XX.XX"
     rf"@your ?\w*{words('handle brand name company store shop business')}\w*|#your\w*(?:brand|name|company|hashtag)\w*",
     rf"\byour{words('website company brand store shop business domain link restaurant hotel')}\w*\.(?:com|org|net)\b",
@@ -80,6 +87,8 @@ def placeholder(candidate: Candidate, config: FilterConfig) -> str | None:
         return None
     text = plain(_CODE_BLOCK.sub("", candidate.answer)).replace("**", "")
     found = _PLACEHOLDERS.search(text)
+    if found is None and not _WANTS_GAPS.search(plain(candidate.instruction)):
+        found = _GAP.search(text)
     if found is None:
         return None
     return f"found {excerpt(text, *found.span())}, expected the words that belong there"

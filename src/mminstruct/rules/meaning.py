@@ -14,9 +14,12 @@ def shared_words(candidate: Candidate) -> set[str]:
 
 
 def is_in_doubt(candidate: Candidate, config: FilterConfig) -> bool:
-    """Whether the answer is long enough and shares so few words that only an encoder can tell if it is on topic."""
-    is_long = len(split_words(candidate.answer)) >= config.min_topic_words
-    return is_long and len(shared_words(candidate)) < config.min_shared_words
+    """Whether the answer shares so few words with the description that only an encoder can tell if it is on topic.
+
+    One shared word is asked for in `words_per_shared_word` words, and no more than `min_shared_words` in all.
+    """
+    n_asked = len(split_words(candidate.answer)) // config.words_per_shared_word
+    return len(shared_words(candidate)) < min(n_asked, config.min_shared_words)
 
 
 def off_topic(candidate: Candidate, config: FilterConfig) -> str | None:
