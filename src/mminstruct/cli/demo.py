@@ -16,7 +16,7 @@ from mminstruct.pipeline.export import export_run
 from mminstruct.pipeline.run import Tables
 from mminstruct.pipeline.tables import Folder
 
-_SHORT = ("augment.n_instructions=30", "summarize.n_clusters=10", "match.per_image=1", "exemplars.per_instruction=1")
+_SHORT = ("augment.n_instructions=24", "summarize.n_clusters=8", "match.per_image=1")
 _N_SHOWN = 3
 
 
