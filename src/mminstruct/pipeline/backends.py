@@ -56,7 +56,9 @@ class Backends:
         if self._store is None:
             self._store = self._stack.enter_context(ReplyStore(Path(self._config.replies)))
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0)  # each client bounds its own requests
+            # No limit: each client bounds its own requests. Idle connections are dropped before the usual server drops
+            # them (after 5 s in uvicorn, so in vLLM, and in llama.cpp), which a request in that moment would pay for.
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
             self._session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         return HttpChat(await self._endpoint(llm), self._store, self._session)
 
