@@ -207,8 +207,8 @@ def as_markdown(rows: Sequence[Row]) -> str:
     lines = [
         "# What the embedded model's prompts give",
         "",
-        "Made by `python benchmarks/embedded_prompts.py --captions captions.json`, which says what is counted. The checks",
-        "see form, not sense. Summarize has the stage's two attempts; exemplar and answer are first attempts.",
+        "Made by `python benchmarks/embedded_prompts.py --captions captions.json`, which says what is counted.",
+        "The checks see form, not sense. Summarize has the stage's two attempts, exemplar and answer have one.",
         "",
         f"{platform.system()} {platform.machine()}, {cpu_name()}, {n_available_cores()} cores available, "
         f"load {os.getloadavg()[0]:.1f} at the end.",
