@@ -9,7 +9,10 @@ as sentence-transformers runs it: BERT (Devlin et al. 2019) with mean pooling.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from mminstruct.errors import MissingExtraError, ModelError
 Array = npt.NDArray[np.float32]
 
 MAX_TOKENS = 256  # of a text, the two special ones included, as the model's card says; what follows is cut off
-_BATCH_TOKENS = 1024
+_BATCH_TOKENS = 1024  # padding included
 _GELU_ROWS = 32  # what is worked on, 3 × 32 × 1536 numbers, then stays in a core's own cache
 _FILES = ("config.json", "tokenizer.json", "model.safetensors")
 
@@ -31,18 +34,20 @@ _FILES = ("config.json", "tokenizer.json", "model.safetensors")
 class MiniLM:
     """A TextEncoder that runs the BERT of a folder with `config.json`, `tokenizer.json` and `model.safetensors`.
 
-    Raises ModelError where the folder holds no such model, and MissingExtraError where tokenizers or safetensors is
-    not installed.
+    Raises ModelError where the folder holds no such model, and MissingExtraError where tokenizers, safetensors
+    or threadpoolctl is not installed.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         try:
             from safetensors.numpy import load_file
+            from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
             from tokenizers import Tokenizer
         except ImportError as error:
             raise MissingExtraError(
-                "tokenizers and safetensors", "The embedded sentence encoder", "pip install 'mminstruct[embedded]'"
+                str(error.name), "The embedded sentence encoder", "pip install 'mminstruct[embedded]'"
             ) from error
+        self._blas_limits: Callable[[int], AbstractContextManager[object]] = threadpool_limits
         config = _read_config(folder)
         self.name = name
         self._n_heads: int = config["num_attention_heads"]
@@ -63,8 +68,15 @@ class MiniLM:
         """Return `(len(texts), d)` float32 rows of unit length, in the order of the texts."""
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         embeddings = np.empty((len(texts), self._words.shape[1]), np.float32)
-        for positions in _batches([len(ids) for ids in tokens]):
+
+        def encode(positions: list[int]) -> None:
             embeddings[positions] = self._encode_batch([tokens[position] for position in positions])
+
+        # A thread for each batch, not several for each multiplication: those wait for each other every time, which on
+        # a busy machine takes most of the time.
+        with self._blas_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+            for done in [pool.submit(encode, positions) for positions in _batches([len(ids) for ids in tokens])]:
+                done.result()
         return embeddings
 
     def _encode_batch(self, tokens: Sequence[Sequence[int]]) -> Embeddings:
