@@ -34,7 +34,8 @@ class _Rate:
         return self.n_rows / max(time.monotonic() - self.started, 1e-6)
 
     def text(self, usage: Usage | None) -> str:
-        parts = [f"{self.per_second:,.1f} rows/s"]
+        rate = self.per_second
+        parts = [f"{rate:,.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"]
         if usage is not None:
             parts.append(f"{usage.prompt_tokens + usage.completion_tokens:,} tokens")
             if usage.cached:
