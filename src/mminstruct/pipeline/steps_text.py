@@ -104,9 +104,11 @@ async def answer_step(run: Run) -> None:
 
     def tasks_of(index: int) -> list[AnswerTask]:
         images = {image.image_id: image for image in run.tables.images.read_part(index)}
+        # By instruction, because requests with the same exemplars begin alike: servers keep that part of the prompt.
+        matches = sorted(run.tables.matches.read_part(index), key=lambda match: (match.instruction_id, match.match_id))
         return [
             AnswerTask(row, images[row.image_id], instructions[row.instruction_id], shelf.pick(row, config.shots))
-            for row in run.tables.matches.read_part(index)
+            for row in matches
         ]
 
     def finish(index: int, results: list[Answer | Reject]) -> None:
