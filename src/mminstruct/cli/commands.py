@@ -80,9 +80,7 @@ def plan(config: Path, run_dir: str | None, overrides: tuple[str, ...], as_json:
     """
     from dataclasses import asdict
 
-    from rich.console import Console
-
-    from mminstruct.cli.display import plan_table
+    from mminstruct.cli.display import plan_table, wide_console
     from mminstruct.config.file import load_config
     from mminstruct.pipeline.plan import make_plan
 
@@ -90,7 +88,7 @@ def plan(config: Path, run_dir: str | None, overrides: tuple[str, ...], as_json:
     if as_json:
         click.echo(json.dumps([asdict(stage) for stage in stages], indent=2))
     else:
-        Console().print(plan_table(stages))
+        wide_console().print(plan_table(stages))
 
 
 @cli.command()
@@ -100,9 +98,7 @@ def status(run_dir: str, as_json: bool) -> None:
     """Say how far the run in RUN is, and what it took."""
     from dataclasses import asdict
 
-    from rich.console import Console
-
-    from mminstruct.cli.display import print_notes, stage_table
+    from mminstruct.cli.display import print_notes, stage_table, wide_console
     from mminstruct.pipeline.manifest import read_manifest
     from mminstruct.pipeline.story import open_run
 
@@ -111,7 +107,7 @@ def status(run_dir: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(manifest), indent=2))
         return
-    console = Console()
+    console = wide_console()
     console.print(stage_table(manifest))
     print_notes(console, manifest)
     waiting = [name for name in STAGES if name not in manifest.stages]
@@ -128,16 +124,14 @@ def show(run_dir: str, row_id: str, as_json: bool) -> None:
 
     ID is a sample's, image's, instruction's or reject's id, or its first digits.
     """
-    from rich.console import Console
-
-    from mminstruct.cli.display import print_story
+    from mminstruct.cli.display import print_story, wide_console
     from mminstruct.pipeline.story import tell_story
 
     story = tell_story(run_dir, row_id)
     if as_json:
         click.echo(json.dumps(story, indent=2, ensure_ascii=False))
     else:
-        print_story(Console(), story)
+        print_story(wide_console(), story)
 
 
 @cli.command()
@@ -181,12 +175,10 @@ def filter_command(file: Path, out: Path, config: Path | None, overwrite: bool) 
     FILE is JSON Lines with `id, instruction, answer` and, where known, `description, finish_reason`; or LLaVA JSON.
     Writes kept.jsonl and rejected.jsonl, where each row has its `reason` and `detail`.
     """
-    from rich.console import Console
-
-    from mminstruct.cli.display import print_filter_report
+    from mminstruct.cli.display import print_filter_report, wide_console
     from mminstruct.cli.filtering import filter_anybodys
 
-    print_filter_report(Console(), filter_anybodys(file, out, config, overwrite))
+    print_filter_report(wide_console(), filter_anybodys(file, out, config, overwrite))
 
 
 def _with_run_dir(overrides: tuple[str, ...], run_dir: str | None) -> tuple[str, ...]:
@@ -196,7 +188,7 @@ def _with_run_dir(overrides: tuple[str, ...], run_dir: str | None) -> tuple[str,
 def _run(config: RunConfig, again: str, first: str | None, last: str | None) -> None:
     from rich.console import Console
 
-    from mminstruct.cli.display import print_notes, stage_table
+    from mminstruct.cli.display import print_notes, stage_table, wide_console
     from mminstruct.cli.progress import progress_for
     from mminstruct.pipeline.run import run_steps
     from mminstruct.pipeline.steps import STEPS
@@ -207,7 +199,7 @@ def _run(config: RunConfig, again: str, first: str | None, last: str | None) -> 
     except KeyboardInterrupt:
         click.echo(f"\nStopped; every reply received so far is kept. Go on with: {again}", err=True)
         sys.exit(130)
-    console = Console()
+    console = wide_console()
     console.print()
     console.print(stage_table(manifest))
     print_notes(console, manifest)

@@ -6,9 +6,7 @@ from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
-
-from mminstruct.cli.display import print_sample
+from mminstruct.cli.display import print_sample, wide_console
 from mminstruct.config.file import parse_config
 from mminstruct.config.run import RunConfig
 from mminstruct.demo import write_demo_inputs
@@ -33,7 +31,7 @@ def print_demo_results(run_dir: str) -> None:
     out = Path(run_dir) / "export" / "llava"
     report = export_run(run_dir, out, overwrite=True)
     samples = {sample.instruction_id: sample for sample in Tables(Folder(run_dir)).samples.rows()}
-    console = Console()
+    console = wide_console()
     console.print("\nThree samples in full (by a very small language model: they show the way, not the quality):")
     for sample in islice(samples.values(), _N_SHOWN):
         print_sample(console, sample)

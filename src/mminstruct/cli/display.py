@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,31 +18,46 @@ from mminstruct.rows import Sample
 
 
 def stage_table(manifest: Manifest) -> Grid:
-    """Return the table of stages: rows in, out, rejected with reasons, requests, tokens, seconds."""
+    """Return the table of stages; columns that would say nothing (no cached reply, no price) are left out."""
+    records = manifest.stages
+    headings = ["in", "out", "rejected", "requests"]
+    headings += ["cached"] if any(record.cached for record in records.values()) else []
+    headings += ["tokens"]
+    headings += ["cost"] if any(record.cost is not None for record in records.values()) else []
+    headings += ["seconds"]
     grid = Grid(box=None, header_style="bold", pad_edge=False)
-    grid.add_column("stage")
-    for heading in ("in", "out", "rejected", "requests", "cached", "tokens", "cost", "seconds"):
-        grid.add_column(heading, justify="right")
+    grid.add_column("stage", no_wrap=True)
+    for heading in headings:
+        grid.add_column(heading, justify="right", no_wrap=True)
     grid.add_column("rejected because", overflow="fold")
-    for stage, record in manifest.stages.items():
-        asked = bool(record.requests or record.cached)
-        grid.add_row(
-            stage if record.status == "done" else f"{stage} (unfinished)",
-            f"{record.n_in:,}",
-            f"{record.n_out:,}",
-            f"{record.n_rejected:,}",
-            f"{record.requests:,}" if asked else "",
-            f"{record.cached:,}" if asked else "",
-            f"{record.prompt_tokens + record.completion_tokens:,}" if asked else "",
-            _cost(record) if asked else "",
-            f"{record.seconds:.1f}",
-            ", ".join(f"{reason} {count:,}" for reason, count in record.rejects.items()),
-        )
+    for stage, record in records.items():
+        cells = _cells(record)
+        name = stage if record.status == "done" else f"{stage} …"
+        reasons = "\n".join(f"{reason} {count:,}" for reason, count in record.rejects.items())
+        grid.add_row(name, *(cells[heading] for heading in headings), reasons)
     return grid
 
 
-def _cost(record: StageRecord) -> str:
-    return "unknown" if record.cost is None else f"{record.cost:,.4f}"
+def _cells(record: StageRecord) -> dict[str, str]:
+    cells = {
+        "in": f"{record.n_in:,}",
+        "out": f"{record.n_out:,}",
+        "rejected": f"{record.n_rejected:,}",
+        "seconds": f"{record.seconds:.1f}",
+    }
+    asked = {
+        "requests": f"{record.requests:,}",
+        "cached": f"{record.cached:,}",
+        "tokens": f"{record.prompt_tokens + record.completion_tokens:,}",
+        "cost": "unknown" if record.cost is None else f"{record.cost:,.4f}",
+    }
+    return cells | (asked if record.requests or record.cached else dict.fromkeys(asked, ""))
+
+
+def wide_console() -> Console:
+    """Return a console for results: as wide as the terminal, and wide enough for tables where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
 
 
 def plan_table(stages: Sequence[StagePlan]) -> Grid:
@@ -72,7 +88,10 @@ def plan_table(stages: Sequence[StagePlan]) -> Grid:
 
 
 def print_notes(console: Console, manifest: Manifest) -> None:
-    """Print what the stages want to be known."""
+    """Print what the stages want to be known, and whether the cost is."""
+    asking = [record for record in manifest.stages.values() if record.requests]
+    if any(record.cost is None for record in asking):
+        console.print("cost: unknown for models without a `price` in the config's `llm`", highlight=False, style="dim")
     for stage, record in manifest.stages.items():
         for note in record.notes:
             console.print(f"{stage}: {escape(note)}", highlight=False, style="dim")
@@ -80,7 +99,10 @@ def print_notes(console: Console, manifest: Manifest) -> None:
 
 def print_sample(console: Console, sample: Sample) -> None:
     """Print one sample in full."""
-    console.print(f"\n[bold]{sample.sample_id}[/]  {escape(sample.image)}", highlight=False, soft_wrap=True)
+    image = Path(sample.image)
+    if image.is_relative_to(Path.cwd()):
+        image = image.relative_to(Path.cwd())
+    console.print(f"\n[bold]{sample.sample_id}[/]  {escape(str(image))}", highlight=False, soft_wrap=True)
     told = {"description": sample.description, "instruction": sample.instruction, "answer": sample.answer}
     for label, text in told.items():
         console.print(f"[bold]{label}[/]  {escape(text)}", highlight=False)

@@ -7,6 +7,7 @@ from mminstruct.pipeline.steps_data import filter_step, images_step, match_step,
 from mminstruct.pipeline.steps_text import (
     answer_step,
     augment_step,
+    content_of,
     exemplar_rules,
     exemplars_step,
     llm_settings,
@@ -41,7 +42,7 @@ STEPS: tuple[Step, ...] = (
         settings=lambda run: [
             llm_settings("summarize")(run),
             seeds_fingerprint(run),
-            run.config.embedder.model_dump(mode="json"),
+            content_of(run.config.embedder),
         ],
         work=summarize_step,
     ),
@@ -50,8 +51,8 @@ STEPS: tuple[Step, ...] = (
         reads=("images", "instructions"),
         writes=("matches",),
         settings=lambda run: [
-            run.config.match.model_dump(mode="json"),
-            run.config.embedder.model_dump(mode="json"),
+            content_of(run.config.match),
+            content_of(run.config.embedder),
         ],
         work=match_step,
     ),
@@ -66,7 +67,7 @@ STEPS: tuple[Step, ...] = (
         stage="answer",
         reads=("images", "instructions", "matches", "exemplars"),
         writes=("answers",),
-        settings=lambda run: [llm_settings("answer")(run), run.config.embedder.model_dump(mode="json")],
+        settings=lambda run: [llm_settings("answer")(run), content_of(run.config.embedder)],
         work=answer_step,
     ),
     Step(
@@ -75,7 +76,7 @@ STEPS: tuple[Step, ...] = (
         writes=("kept",),
         settings=lambda run: [
             run.config.filter.model_dump(mode="json"),
-            run.config.embedder.model_dump(mode="json"),
+            content_of(run.config.embedder),
         ],
         work=filter_step,
     ),
@@ -83,7 +84,7 @@ STEPS: tuple[Step, ...] = (
         stage="split",
         reads=("instructions", "kept"),
         writes=("samples", "benchmark"),
-        settings=lambda run: [run.config.split.model_dump(mode="json"), run.config.embedder.model_dump(mode="json")],
+        settings=lambda run: [run.config.split.model_dump(mode="json"), content_of(run.config.embedder)],
         work=split_step,
     ),
 )

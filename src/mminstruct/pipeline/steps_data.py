@@ -117,6 +117,9 @@ async def split_step(run: Run) -> None:
         run.tables.samples.write_part(index, samples, rejects)
         run.progress.advanced(len(results), len(rejects), None)
     run.tables.benchmark.write_part(0, questions)
+    run.record.notes.append(
+        f"{run.tables.samples.count():,} samples for training, {len(questions):,} questions for the benchmark"
+    )
 
 
 def sources_state(run: Run) -> list[tuple[str, int, int]]:

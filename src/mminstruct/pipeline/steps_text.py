@@ -12,6 +12,7 @@ import numpy as np
 
 from mminstruct.config.filter import FilterConfig
 from mminstruct.config.run import RunConfig
+from mminstruct.config.section import Section
 from mminstruct.encoders.clustering import cluster, nearest_members
 from mminstruct.engines.local import run_shards
 from mminstruct.llm.chat import Reply
@@ -131,6 +132,17 @@ def exemplar_rules(config: RunConfig) -> FilterConfig:
     exemplars, and with them for every answer anew.
     """
     return FilterConfig(language=config.filter.language, skip=("too_short", "too_long"))
+
+
+def content_of(section: Section) -> object:
+    """Return a section's values without those that change an encoder's pace and nothing else."""
+
+    def without_pace(values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        return {key: without_pace(value) for key, value in values.items() if key not in ("device", "batch_size")}
+
+    return without_pace(section.model_dump(mode="json"))
 
 
 def llm_settings(stage: str) -> Callable[[Run], object]:
