@@ -10,7 +10,7 @@ import pytest
 
 from mminstruct import STAGES
 from mminstruct.config.file import load_config
-from mminstruct.errors import EndpointError, RunError
+from mminstruct.errors import ConfigError, EndpointError, ModelError, RunError
 from mminstruct.pipeline.lock import locked
 from mminstruct.pipeline.manifest import Manifest, StageRecord
 from mminstruct.pipeline.progress import Silent
@@ -20,6 +20,7 @@ from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Reason
 from support.collection import make_collection, write_config
 from support.llm_server import LlmServer, status
+from support.tiny_clip import save_tiny_clip
 
 
 @pytest.fixture
@@ -103,6 +104,13 @@ class TestWholeRun:
         rows, n_requests = all_rows(config_file), len(server.requests)
         _, worked = run(config_file.parent / "run" / "config.yaml")
         assert worked == [] and all_rows(config_file) == rows and len(server.requests) == n_requests
+
+    def test_a_clip_matches_with_the_images_themselves(self, config_file: Path) -> None:
+        clip = save_tiny_clip(config_file.parent / "clip")
+        manifest, _ = run(config_file, f"match.encoder={{kind: clip, model: {clip}}}", last="match")
+        record = manifest.stages["match"]
+        assert record.n_out > 16 and str(clip) in record.model
+        assert not any("descriptions" in note for note in record.notes)
 
 
 class TestAgain:
@@ -216,6 +224,21 @@ class TestFaults:
         run(config_file)
         assert [row for table in tables(config_file).all() for row in table.rows()] == expected
         assert len(server.requests) == 2 * n_requests  # nothing was asked twice
+
+    @pytest.mark.parametrize(
+        ("override", "error"),
+        [
+            ("match.encoder={kind: clip, model: .}", ModelError),
+            ("embedder={kind: transformers, model: .}", ModelError),
+            ("answer.prompt=none.j2", ConfigError),
+        ],
+    )
+    def test_what_is_missing_stops_the_run_before_it_asks_anything(
+        self, override: str, error: type[Exception], config_file: Path, server: LlmServer
+    ) -> None:
+        with pytest.raises(error):
+            run(config_file, override)
+        assert server.n_received == 0
 
     def test_two_processes_on_one_run_are_refused(self, config_file: Path) -> None:
         with locked(str(config_file.parent / "run")), pytest.raises(RunError, match="in use by another"):

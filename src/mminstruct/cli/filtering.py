@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.console import Console
+
 from mminstruct.config.encoders import EmbeddedTextEncoder
 from mminstruct.config.file import load_config
 from mminstruct.config.filter import FilterConfig
@@ -17,4 +19,7 @@ def filter_anybodys(file: Path, out: Path, config_file: Path | None, overwrite: 
     rules = config.filter if config else FilterConfig()
     needs_encoder = "off_topic" not in rules.skip
     encoder = load_text_encoder(config.embedder if config else EmbeddedTextEncoder()) if needs_encoder else None
-    return filter_file(file, out, rules, encoder, overwrite=overwrite)
+    with Console(stderr=True).status("judging …") as status:
+        return filter_file(
+            file, out, rules, encoder, overwrite, progress=lambda n_rows: status.update(f"judging … {n_rows:,} rows")
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from mminstruct.llm.replies import ReplyStore
 from mminstruct.prompts.template import Prompt, PromptName, load_prompt
 from mminstruct.readers.seeds import load_seeds
 from mminstruct.rows import Seed
+from mminstruct.stages.filter import AnswerFilter
 
 _PROMPT_NAMES: dict[str, PromptName] = {
     "augment": "augment",
@@ -81,6 +83,17 @@ class Backends:
             max_tries=llm.max_tries,
             parameters=llm.parameters,
         )
+
+    def check(self, stages: Sequence[str]) -> None:
+        """Load what these stages need and can lack (packages, model folders, prompts), before anything is asked."""
+        for stage in set(stages) & set(_PROMPT_NAMES):
+            self.prompt(stage)
+        if {"summarize", "answer", "filter", "split"} & set(stages):
+            _ = self.text_encoder
+        if "match" in stages:
+            _ = self.image_text_encoder or self.text_encoder
+        if "filter" in stages:
+            AnswerFilter(self._config.filter)
 
     def prompt(self, stage: str) -> Prompt:
         """Return the stage's prompt, in the style that suits its language model, or the user's own."""

@@ -114,9 +114,10 @@ async def run_steps(
         forced = False
         async with Backends(config) as backends:
             run = Run(config, folder, Tables(folder), manifest, backends, progress, StageRecord(""))
-            for step in chosen:
+            for number, step in enumerate(chosen):
                 forced = forced or step.stage == first
-                await _bring_up_to_date(step, run, steps, forced)
+                remaining = [later.stage for later in chosen[number:]]
+                await _bring_up_to_date(step, run, steps, forced, remaining)
     return manifest
 
 
@@ -130,7 +131,9 @@ def _up_to(steps: Sequence[Step], first: str | None, last: str | None) -> Sequen
     return steps[: names.index(last) + 1] if last is not None else steps
 
 
-async def _bring_up_to_date(step: Step, run: Run, steps: Sequence[Step], forced: bool) -> None:
+async def _bring_up_to_date(
+    step: Step, run: Run, steps: Sequence[Step], forced: bool, remaining: Sequence[str]
+) -> None:
     fingerprint = _fingerprint(step, run, steps)
     record = run.manifest.stages.get(step.stage)
     tables = [run.tables.of(name) for name in step.writes]
@@ -141,6 +144,7 @@ async def _bring_up_to_date(step: Step, run: Run, steps: Sequence[Step], forced:
     elif record.status == "done" and all(table.parts() for table in tables):
         run.progress.stage_ended(step.stage, record, skipped=True)
         return
+    run.backends.check(remaining)  # a package or a folder that is missing stops the run before it costs anything
     run.record, run.usage = record, None
     run.manifest.stages[step.stage] = record
     record.status, record.notes = "running", []
