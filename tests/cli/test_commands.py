@@ -84,14 +84,17 @@ class TestRun:
         make_collection(tmp_path)
         with LlmServer(latency_s=0.3) as server:
             write_config(tmp_path, server.base_url)
-            command = [sys.executable, "-m", "mminstruct", "run", "config.yaml"]
+            command = [sys.executable, "-m", "mminstruct", "run", "config.yaml", "-o", "split.n_instructions=2"]
             process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
             _wait_for(lambda: len(server.requests) > 8)
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=30)
             n_requests = len(server.requests)
             assert process.returncode == 130
-            assert "Go on with: mminstruct run config.yaml" in errors and "Traceback" not in errors
+            assert (
+                "Go on with: mminstruct run config.yaml -o split.n_instructions=2" in errors
+                and "Traceback" not in errors
+            )
             time.sleep(0.5)
             assert len(server.requests) == n_requests
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -38,8 +39,11 @@ def run(config: Path, run_dir: str | None, first: str | None, last: str | None, 
     """
     from mminstruct.config.file import load_config
 
-    again = f"mminstruct run {config}" + (f" --run-dir {run_dir}" if run_dir else "")
-    _run(load_config(config, _with_run_dir(overrides, run_dir)), again, first, last)
+    again = ["mminstruct", "run", str(config)]  # without --from: what was redone so far stays
+    again += ["--run-dir", run_dir] if run_dir else []
+    again += ["--until", last] if last else []
+    again += [part for override in overrides for part in ("-o", override)]
+    _run(load_config(config, _with_run_dir(overrides, run_dir)), shlex.join(again), first, last)
 
 
 @cli.command()
@@ -49,8 +53,8 @@ def demo(run_dir: str, short: bool) -> None:
     """Run the whole pipeline on built-in photographs with the embedded models: no key, no GPU, no download."""
     from mminstruct.cli.demo import demo_config, print_demo_results
 
-    again = f"mminstruct demo --run-dir {run_dir}" + (" --short" if short else "")
-    _run(demo_config(Path(run_dir), short), again, None, None)
+    again = ["mminstruct", "demo", "--run-dir", run_dir, *(["--short"] if short else [])]
+    _run(demo_config(Path(run_dir), short), shlex.join(again), None, None)
     print_demo_results(run_dir)
 
 
