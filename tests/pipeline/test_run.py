@@ -168,6 +168,13 @@ class TestAgain:
         _, worked = run(config_file)
         assert worked == list(STAGES[4:])
 
+    def test_what_rests_on_a_stage_made_anew_is_stale_until_its_turn(self, config_file: Path) -> None:
+        run(config_file)
+        manifest, _ = run(config_file, "answer.max_tokens=77", last="answer")
+        assert [manifest.stages[stage].status for stage in ("answer", "filter", "split")] == ["done", "stale", "stale"]
+        manifest, _ = run(config_file)  # back to the first config: the filter sees the same answers as before
+        assert {record.status for record in manifest.stages.values()} == {"done"}
+
     def test_a_table_that_was_removed_is_made_again(self, config_file: Path, server: LlmServer) -> None:
         run(config_file)
         rows, n_requests = all_rows(config_file), len(server.requests)

@@ -32,7 +32,7 @@ def stage_table(manifest: Manifest) -> Grid:
     grid.add_column("rejected because", overflow="fold")
     for stage, record in records.items():
         cells = _cells(record)
-        name = stage if record.status == "done" else f"{stage} …"
+        name = stage if record.status == "done" else f"{stage} ({record.status})"
         reasons = "\n".join(f"{reason} {count:,}" for reason, count in record.rejects.items())
         grid.add_row(name, *(cells[heading] for heading in headings), reasons)
     return grid

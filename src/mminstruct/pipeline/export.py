@@ -31,7 +31,10 @@ def export_run(
     manifest, tables = read_manifest(folder), Tables(folder)
     last = manifest.stages.get("split")
     if last is None or last.status != "done":
-        raise RunError(f"The run {run_dir} is not finished: it has no samples yet. Go on with `mminstruct run CONFIG`.")
+        found = last.status if last else "not begun"
+        raise RunError(
+            f"The run {run_dir} is not finished: its last stage, split, is {found}. Go on with `mminstruct run CONFIG`."
+        )
     tally = _Tally()
     report = write_llava(tally.watch(tables.samples.rows()), out, image_mode, image_root, overwrite)
     write_card(_facts(Path(run_dir).name, config, manifest, tally, tables.benchmark.count()), out)

@@ -20,7 +20,7 @@ class StageRecord:
     """One stage's entry. `seconds`, `requests` and tokens add up over all the sessions that worked on it."""
 
     fingerprint: str
-    status: str = "running"  # or `done`
+    status: str = "running"  # or `done`, or `stale`: done, but a stage before it has been made anew since
     n_in: int = 0
     n_out: int = 0
     n_rejected: int = 0

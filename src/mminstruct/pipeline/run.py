@@ -50,6 +50,10 @@ class Tables:
         self.samples = Table(folder, "07_samples", Sample)
         self.benchmark = Table(folder, "08_benchmark", Question)
 
+    def instructions_by_id(self) -> dict[str, Instruction]:
+        """Return the final instructions, which are few."""
+        return {instruction.instruction_id: instruction for instruction in self.instructions.rows()}
+
     def of(self, name: str) -> Table[Any]:
         """Return the table with this attribute's name."""
         table: Table[Any] = getattr(self, name)
@@ -76,10 +80,6 @@ class Run:
     def save(self) -> None:
         """Write the manifest as it stands."""
         write_manifest(self.folder, self.manifest)
-
-    def advanced(self, results: Sequence[object], n_rejected: int) -> None:
-        """Report rows that are through."""
-        self.progress.advanced(len(results), n_rejected, self.usage)
 
 
 @dataclass(frozen=True)
@@ -141,13 +141,19 @@ async def _bring_up_to_date(
         for table in tables:
             table.clear()
         record = StageRecord(fingerprint)
-    elif record.status == "done" and all(table.parts() for table in tables):
+    elif record.status != "running" and all(table.parts() for table in tables):
+        record.status = "done"
+        run.save()
         run.progress.stage_ended(step.stage, record, skipped=True)
         return
     run.backends.check(remaining)  # a package or a folder that is missing stops the run before it costs anything
     run.record, run.usage = record, None
     run.manifest.stages[step.stage] = record
     record.status, record.notes = "running", []
+    for later in steps[steps.index(step) + 1 :]:
+        if later.stage in run.manifest.stages:  # until its turn comes: it may rest on what is being made anew
+            earlier = run.manifest.stages[later.stage]
+            earlier.status = "stale" if earlier.status == "done" else earlier.status
     run.save()
     started = time.monotonic()
     try:

@@ -6,9 +6,10 @@ from itertools import chain, islice
 from pathlib import Path
 
 from mminstruct.pipeline.run import Run
+from mminstruct.pipeline.tables import part_rejects
 from mminstruct.readers.intake import Seen, intake
 from mminstruct.readers.sources import check_source, read_source, source_files
-from mminstruct.rows import Answer, Image, Instruction, Match, Question, Reject, Sample
+from mminstruct.rows import Answer, Image, Instruction, Question, Reject, Sample
 from mminstruct.stages.filter import AnswerFilter, Candidate, to_reject
 from mminstruct.stages.match import Matcher, balance
 from mminstruct.stages.split import Pair, divide, plan_split
@@ -29,8 +30,7 @@ async def images_step(run: Run) -> None:
     results = intake(islice(records, n_done, None), config.intake, seen=seen)
     index = len(done)
     while shard := list(islice(results, config.shard_size)):
-        images = [result for result in shard if isinstance(result, Image)]
-        rejects = [result for result in shard if isinstance(result, Reject)]
+        images, rejects = part_rejects(shard)
         table.write_part(index, images, rejects)
         run.progress.advanced(len(shard), len(rejects), None)
         n_done += len(shard)
@@ -58,9 +58,7 @@ async def match_step(run: Run) -> None:
             features = text_encoder.encode_texts([image.description for image in images])
         else:
             features = encoder.encode_images([image.path for image in images])
-        results = matcher.match(images, features)
-        matches = [result for result in results if isinstance(result, Match)]
-        rejects = [result for result in results if isinstance(result, Reject)]
+        matches, rejects = part_rejects(matcher.match(images, features))
         table.write_part(index, matches, rejects)
         run.progress.advanced(len(images), len(rejects), None)
     if encoder is None:
@@ -75,7 +73,7 @@ async def filter_step(run: Run) -> None:
     """
     table = run.tables.kept
     table.clear()
-    instructions = _instructions(run)
+    instructions = run.tables.instructions_by_id()
     answer_filter = AnswerFilter(run.config.filter, run.backends.text_encoder)
     run.record.n_in = run.tables.answers.count()
     run.progress.stage_started("filter", run.record.n_in, 0)
@@ -110,12 +108,11 @@ async def split_step(run: Run) -> None:
     run.progress.stage_started("split", run.record.n_in, 0)
     questions: list[Question] = []
     for index in run.tables.kept.parts():
-        results = [divide(sample, plan) for sample in run.tables.kept.read_part(index)]
-        questions.extend(result for result in results if isinstance(result, Question))
-        samples = [result for result in results if isinstance(result, Sample)]
-        rejects = [result for result in results if isinstance(result, Reject)]
+        rows, rejects = part_rejects([divide(sample, plan) for sample in run.tables.kept.read_part(index)])
+        samples = [row for row in rows if isinstance(row, Sample)]
+        questions.extend(row for row in rows if isinstance(row, Question))
         run.tables.samples.write_part(index, samples, rejects)
-        run.progress.advanced(len(results), len(rejects), None)
+        run.progress.advanced(len(rows) + len(rejects), len(rejects), None)
     run.tables.benchmark.write_part(0, questions)
     run.record.notes.append(
         f"{run.tables.samples.count():,} samples for training, {len(questions):,} questions for the benchmark"
@@ -131,10 +128,6 @@ def sources_state(run: Run) -> list[tuple[str, int, int]]:
             status = Path(name).stat()
             states.append((name, status.st_size, status.st_mtime_ns))
     return states
-
-
-def _instructions(run: Run) -> dict[str, Instruction]:
-    return {instruction.instruction_id: instruction for instruction in run.tables.instructions.rows()}
 
 
 def _candidate(answer: Answer, instructions: dict[str, Instruction], images: dict[str, Image]) -> Candidate:

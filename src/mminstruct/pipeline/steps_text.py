@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from mminstruct.engines.local import run_shards
 from mminstruct.llm.chat import Reply
 from mminstruct.llm.client import HttpChat
 from mminstruct.pipeline.run import Run
+from mminstruct.pipeline.tables import part_rejects
 from mminstruct.rows import Answer, Image, Instruction, Reject, content_id
 from mminstruct.stages.answer import AnswerTask, ExemplarShelf, answer
 from mminstruct.stages.augment import augment, drop_near_copies, plan_augment
@@ -36,7 +37,7 @@ async def augment_step(run: Run) -> None:
     tasks = plan_augment(images, seeds, config, run.config.seed)
     chat, prompt = await _open_chat(run, "augment"), run.backends.prompt("augment")
     results = await _ask_all(run, "augment", tasks, partial(augment, chat=chat, prompt=prompt, config=config), chat)
-    raws, rejects = _divide(results)
+    raws, rejects = part_rejects(results)
     raws, copies = drop_near_copies(raws, seeds, config.near_copy_similarity)
     run.tables.raw_instructions.write_part(0, raws, [*rejects, *copies])
 
@@ -53,7 +54,7 @@ async def summarize_step(run: Run) -> None:
     tasks = plan_summaries(raws, clusters.labels, shown, descriptions, config)
     chat, prompt = await _open_chat(run, "summarize"), run.backends.prompt("summarize")
     work = partial(summarize, chat=chat, prompt=prompt, config=config)
-    drafts, rejects = _divide(await _ask_all(run, "summarize", tasks, work, chat))
+    drafts, rejects = part_rejects(await _ask_all(run, "summarize", tasks, work, chat))
     instructions, merged = merge_drafts(
         drafts,
         encoder.encode_texts([draft.text for draft in drafts]),
@@ -69,7 +70,7 @@ async def exemplars_step(run: Run) -> None:
     """04_matches, 03_instructions, 01_images → 05_exemplars."""
     config = run.config.exemplars
     matches = choose_matches(run.tables.matches.rows(), config.per_instruction)
-    instructions = _instructions(run)
+    instructions = run.tables.instructions_by_id()
     needed = {match.image_id for match in matches}
     images = {image.image_id: image for image in run.tables.images.rows() if image.image_id in needed}
     tasks = [ExemplarTask(images[match.image_id], instructions[match.instruction_id], match) for match in matches]
@@ -88,14 +89,14 @@ async def exemplars_step(run: Run) -> None:
         return None if verdict.kept else replace(to_reject(candidate, verdict), stage="exemplars")
 
     work = partial(write_exemplar, chat=chat, prompt=prompt, config=config, check=check)
-    exemplars, rejects = _divide(await _ask_all(run, "exemplars", tasks, work, chat))
+    exemplars, rejects = part_rejects(await _ask_all(run, "exemplars", tasks, work, chat))
     run.tables.exemplars.write_part(0, exemplars, rejects)
 
 
 async def answer_step(run: Run) -> None:
     """04_matches, 05_exemplars, 03_instructions, 01_images → 06_answers, part by part."""
     config, table = run.config.answer, run.tables.answers
-    instructions = _instructions(run)
+    instructions = run.tables.instructions_by_id()
     shelf = ExemplarShelf(run.tables.exemplars.rows(), _neighbours(run, list(instructions.values())))
     done = set(table.parts())
     n_rows = run.tables.matches.count()
@@ -113,7 +114,7 @@ async def answer_step(run: Run) -> None:
         ]
 
     def finish(index: int, results: list[Answer | Reject]) -> None:
-        table.write_part(index, *_divide(results))
+        table.write_part(index, *part_rejects(results))
         run.save()
 
     async def work(task: AnswerTask) -> Answer | Reject:
@@ -191,19 +192,10 @@ async def _ask_all(
     return collected
 
 
-def _divide(results: Sequence[Row | Reject]) -> tuple[list[Row], list[Reject]]:
-    rows: list[Any] = [result for result in results if not isinstance(result, Reject)]
-    return rows, [result for result in results if isinstance(result, Reject)]
-
-
 def _draw_images(images: Iterator[Image], n_instructions: int, seed: int) -> list[Image]:
     """Return at most `n_instructions` images, drawn by hash in one pass, so that their number does not matter."""
     keyed = ((content_id(str(seed), image.image_id), image) for image in images)
     return [image for _, image in heapq.nsmallest(n_instructions, keyed, key=lambda item: item[0])]
-
-
-def _instructions(run: Run) -> dict[str, Instruction]:
-    return {instruction.instruction_id: instruction for instruction in run.tables.instructions.rows()}
 
 
 def _neighbours(run: Run, instructions: Sequence[Instruction]) -> dict[str, list[str]]:

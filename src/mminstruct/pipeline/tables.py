@@ -148,6 +148,16 @@ class Table(Generic[RowT]):
         return [row_type(*values) for values in zip(*columns, strict=True)]
 
 
+def part_rejects(results: Sequence[RowT | Reject]) -> tuple[list[RowT], list[Reject]]:
+    """Return a stage's results as what `write_part` takes: the rows that go on, and the rejects.
+
+    >>> part_rejects(["row", Reject("r1", "match", Reason.NO_MATCH, "", "")])[0]
+    ['row']
+    """
+    rows = [result for result in results if not isinstance(result, Reject)]
+    return rows, [result for result in results if isinstance(result, Reject)]
+
+
 def _part_numbers(names: list[str]) -> list[int]:
     numbers = [name.removeprefix("part-").removesuffix(".parquet") for name in names if name.endswith(".parquet")]
     return sorted(int(number) for number in numbers if number.isdigit())
