@@ -116,7 +116,7 @@ def print_filter_report(console: Console, report: FilterReport) -> None:
     for (rule, missing), count in sorted(report.left_out.items()):
         console.print(f"rule {rule} was left out for {count:,} rows: {missing}", highlight=False)
     for (rule, missing), count in sorted(report.in_part.items()):
-        console.print(f"rule {rule} judged {count:,} rows in part: {missing}", highlight=False)
+        console.print(f"rule {rule}: {count:,} rows {missing}", highlight=False)
     console.print(f"Wrote {report.out}/kept.jsonl and {report.out}/rejected.jsonl", highlight=False, soft_wrap=True)
 
 
