@@ -212,6 +212,17 @@ class TestFaults:
         rejects = [reject for reject in tables(config_file).answers.rejects() if reject.stage == "answer"]
         assert rejects and all("HTTP 400: too long" in reject.detail for reject in rejects)
 
+    def test_a_stage_that_rejects_every_row_stops_the_run_and_is_done_again(
+        self, config_file: Path, server: LlmServer
+    ) -> None:
+        server.always = lambda body: status(400, "unknown field")
+        with pytest.raises(RunError, match=r"Stage augment has rejected all of its 40 rows \(request_refused 40\)"):
+            run(config_file)
+        assert sum(1 for _ in tables(config_file).raw_instructions.rejects()) == 40
+        server.always = lambda body: None
+        manifest, _ = run(config_file)
+        assert manifest.stages["split"].status == "done"
+
     def test_a_dead_endpoint_stops_the_run_and_the_next_one_goes_on(self, config_file: Path, server: LlmServer) -> None:
         whole = config_file.parent / "whole"
         run(config_file, f"run_dir={whole}", f"replies={whole}")

@@ -159,12 +159,26 @@ async def _bring_up_to_date(
     try:
         await step.work(run)
         _count(record, tables)
+        _check_that_rows_are_left(step.stage, record, tables)
         record.status = "done"
     finally:  # also when interrupted: what was asked and spent so far is told
         record.seconds += time.monotonic() - started
         _add_usage(record, run, step.stage)
         run.save()
     run.progress.stage_ended(step.stage, record, skipped=False)
+
+
+def _check_that_rows_are_left(stage: str, record: StageRecord, tables: Sequence[Table[Any]]) -> None:
+    """Raise RunError where a stage has rejected every row: what is wrong then concerns them all."""
+    if record.n_out or not record.n_in:
+        return
+    record.fingerprint = ""  # so that the next run does it again, also when nothing in the config was at fault
+    counts = ", ".join(f"{reason} {count:,}" for reason, count in record.rejects.items())
+    example = next(reject for table in tables for reject in table.rejects())
+    raise RunError(
+        f"Stage {stage} has rejected all of its {record.n_in:,} rows ({counts}). The first: {example.detail or '-'} "
+        f"The others are in {tables[0].name}/rejects. Mend the cause, then run the same command again."
+    )
 
 
 def _fingerprint(step: Step, run: Run, steps: Sequence[Step]) -> str:
