@@ -31,7 +31,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, server: LlmServer) -> Pat
     folder = tmp_path_factory.mktemp("finished")
     make_collection(folder)
     price = ", price: {prompt_per_million: 1, completion_per_million: 2}"
-    llm = f"{{base_url: '{server.base_url}', model: m, concurrency: 8{price}}}"
+    address = server.base_url.replace("://", "://me:secret@")
+    llm = f"{{base_url: '{address}', model: m, concurrency: 8{price}}}"
     write_config(folder, server.base_url, llm=llm)
     done = mminstruct("run", "config.yaml", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -172,6 +173,7 @@ class TestExport:
             assert row["conversations"][0]["value"].startswith("<image>\n")
         card = (tmp_path / "data" / "README.md").read_text()
         assert f"{len(rows)}" in card and card.startswith("---\n")
+        assert "127.0.0.1" in card and "secret" not in card
 
     def test_paths_can_be_relative_to_a_root(self, finished: Path, tmp_path: Path) -> None:
         arguments = ("--image-mode", "none", "--image-root", str(finished / "images"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -63,6 +64,15 @@ class _Tally:
             yield sample
 
 
+def _without_credentials(text: str) -> str:
+    """Return the text with `user:password@` taken out of its addresses: a card is made to be published.
+
+    >>> _without_credentials("base_url: https://me:secret@host/v1")
+    'base_url: https://host/v1'
+    """
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
+
+
 def _facts(name: str, config: RunConfig, manifest: Manifest, tally: _Tally, n_held_out: int) -> CardFacts:
     records = manifest.stages
     return CardFacts(
@@ -91,7 +101,7 @@ def _facts(name: str, config: RunConfig, manifest: Manifest, tally: _Tally, n_he
         ],
         rejects={stage: record.rejects for stage, record in records.items()},
         encoder=records["match"].model,
-        config=dump_config(config),
+        config=_without_credentials(dump_config(config)),
         language=config.filter.language or "en",
         notes=[note for record in records.values() for note in record.notes],
     )
