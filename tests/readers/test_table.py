@@ -126,7 +126,9 @@ class TestJsonLines:
         assert "UTF-8" in refused(self.source(tmp_path, text.encode("utf-16")))
 
     def test_one_bad_line_at_the_start_is_no_bad_source(self, tmp_path: Path) -> None:
-        check_source(self.source(tmp_path, 'oh\n{"image": "a.jpg"}\n{"image": "b.jpg", "caption": "b"}'))
+        source = self.source(tmp_path, 'oh\n{"image": "a.jpg"}\n{"image": "b.jpg", "caption": "b"}')
+        check_source(source)
+        assert len(outcomes(source)) == 3
 
 
 class TestCsv:

@@ -32,7 +32,7 @@ def load_image_text_encoder(config: ClipEncoder) -> ImageTextEncoder:
 
 
 class ImageTextEncoder:
-    """An ImageEncoder and a TextEncoder of the same space."""
+    """A TextEncoder that encodes images into the same space."""
 
     def __init__(self, config: ClipEncoder) -> None:
         require_transformers("`match.encoder: {kind: clip}`")

@@ -23,16 +23,3 @@ class TextEncoder(Protocol):
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return `(len(texts), d)` float32 rows of unit length, in the order of the texts."""
         ...
-
-
-class ImageEncoder(Protocol):
-    """Turns images into unit vectors of the same space as its TextEncoder's."""
-
-    @property
-    def name(self) -> str:
-        """Which model this is, as the manifest keeps it."""
-        ...
-
-    def encode_images(self, paths: Sequence[str]) -> Embeddings:
-        """Return `(len(paths), d)` float32 rows of unit length, in the order of the paths (`Image.path`)."""
-        ...

@@ -34,7 +34,6 @@ class Usage:
 
     requests: int = 0
     cached: int = 0
-    failed: int = 0
     retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -135,7 +134,6 @@ class HttpChat:
                 f"Nobody answers at {url} after {n_tries} tries: {failure.detail}. Start the server or mend "
                 "`base_url`, then run the same command again; every reply received so far is kept."
             )
-        self.usage.failed += 1
         return RequestFailed(request_id, failure.reason, f"{failure.detail} (given up after {n_tries} tries)")
 
     async def _try_once(self, url: str, body: dict[str, Any], request_id: str) -> Reply:
@@ -164,7 +162,6 @@ class HttpChat:
             )
         if status in _WORTH_A_RETRY:
             return _TryAgain(Reason.REQUEST_FAILED, detail, _seconds(retry_after))
-        self.usage.failed += 1
         return RequestFailed(request_id, Reason.REQUEST_REFUSED, detail)
 
     def _read_reply(self, data: bytes, request_id: str) -> Reply:

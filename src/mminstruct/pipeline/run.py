@@ -91,6 +91,7 @@ class Step:
     writes: tuple[str, ...]
     settings: Callable[[Run], object]  # JSON-able
     work: Callable[[Run], Awaitable[None]]
+    in_parts: bool = False  # goes on after its last finished part; others are made as a whole
 
 
 async def run_steps(
@@ -138,14 +139,15 @@ async def _bring_up_to_date(
     record = run.manifest.stages.get(step.stage)
     tables = [run.tables.of(name) for name in step.writes]
     if record is None or record.fingerprint != fingerprint or forced:
-        for table in tables:
-            table.clear()
+        _clear(tables)
         record = StageRecord(fingerprint)
     elif record.status != "running" and all(table.parts() for table in tables):
         record.status = "done"
         run.save()
         run.progress.stage_ended(step.stage, record, skipped=True)
         return
+    elif not step.in_parts:
+        _clear(tables)
     run.backends.check(remaining)  # a package or a folder that is missing stops the run before it costs anything
     run.record, run.usage = record, None
     run.manifest.stages[step.stage] = record
@@ -166,6 +168,11 @@ async def _bring_up_to_date(
         _add_usage(record, run, step.stage)
         run.save()
     run.progress.stage_ended(step.stage, record, skipped=False)
+
+
+def _clear(tables: Iterable[Table[Any]]) -> None:
+    for table in tables:
+        table.clear()
 
 
 def _check_that_rows_are_left(stage: str, record: StageRecord, tables: Sequence[Table[Any]]) -> None:

@@ -27,6 +27,7 @@ STEPS: tuple[Step, ...] = (
             "shard_size": run.config.shard_size,
         },
         work=images_step,
+        in_parts=True,
     ),
     Step(
         stage="augment",
@@ -55,6 +56,7 @@ STEPS: tuple[Step, ...] = (
             content_of(run.config.embedder),
         ],
         work=match_step,
+        in_parts=True,
     ),
     Step(
         stage="exemplars",
@@ -69,6 +71,7 @@ STEPS: tuple[Step, ...] = (
         writes=("answers",),
         settings=lambda run: [llm_settings("answer")(run), content_of(run.config.embedder)],
         work=answer_step,
+        in_parts=True,
     ),
     Step(
         stage="filter",

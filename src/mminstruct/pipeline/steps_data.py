@@ -10,7 +10,7 @@ from mminstruct.pipeline.tables import part_rejects
 from mminstruct.readers.intake import Seen, intake
 from mminstruct.readers.sources import check_source, read_source, source_files
 from mminstruct.rows import Answer, Image, Instruction, Question, Reject, Sample
-from mminstruct.stages.filter import AnswerFilter, Candidate, to_reject
+from mminstruct.stages.filter import AnswerFilter, candidate_of, to_reject
 from mminstruct.stages.match import Matcher, balance
 from mminstruct.stages.split import Pair, divide, plan_split
 
@@ -18,8 +18,6 @@ from mminstruct.stages.split import Pair, divide, plan_split
 async def images_step(run: Run) -> None:
     """Captions and image files → 01_images; each part holds `shard_size` records, rejects among them."""
     config, table = run.config, run.tables.images
-    for source in config.images:
-        check_source(source)
     seen, n_done, done = Seen(), 0, table.parts()
     for index in done:
         rows = table.read_part(index)
@@ -72,7 +70,6 @@ async def filter_step(run: Run) -> None:
     Made as a whole: whether an answer is a near-duplicate depends on all the answers before it.
     """
     table = run.tables.kept
-    table.clear()
     instructions = run.tables.instructions_by_id()
     answer_filter = AnswerFilter(run.config.filter, run.backends.text_encoder)
     run.record.n_in = run.tables.answers.count()
@@ -83,7 +80,9 @@ async def filter_step(run: Run) -> None:
         scores = {match.match_id: match.score for match in run.tables.matches.read_part(index)}
         samples: list[Sample] = []
         rejects: list[Reject] = []
-        candidates = [_candidate(answer, instructions, images) for answer in answers]
+        candidates = [
+            candidate_of(answer, instructions[answer.instruction_id], images[answer.image_id]) for answer in answers
+        ]
         verdicts = answer_filter.judge(candidates)
         for answer, candidate, verdict in zip(answers, candidates, verdicts, strict=True):
             if verdict.kept:
@@ -97,8 +96,6 @@ async def filter_step(run: Run) -> None:
 
 async def split_step(run: Run) -> None:
     """06_kept → 07_samples (training) and 08_benchmark."""
-    run.tables.samples.clear()
-    run.tables.benchmark.clear()
     instructions = list(run.tables.instructions.rows())
     embeddings = run.backends.text_encoder.encode_texts([instruction.text for instruction in instructions])
     pairs = (Pair(sample.sample_id, sample.image_id, sample.instruction_id) for sample in run.tables.kept.rows())
@@ -120,7 +117,10 @@ async def split_step(run: Run) -> None:
 
 
 def sources_state(run: Run) -> list[tuple[str, int, int]]:
-    """Return name, size and time of change of every file that a source reads its captions from."""
+    """Return name, size and time of change of every file that a source reads its captions from.
+
+    The first thing that a run does. Raises SourceError where a source as a whole cannot be read.
+    """
     states = []
     for source in run.config.images:
         check_source(source)
@@ -128,17 +128,6 @@ def sources_state(run: Run) -> list[tuple[str, int, int]]:
             status = Path(name).stat()
             states.append((name, status.st_size, status.st_mtime_ns))
     return states
-
-
-def _candidate(answer: Answer, instructions: dict[str, Instruction], images: dict[str, Image]) -> Candidate:
-    return Candidate(
-        answer.answer_id,
-        instructions[answer.instruction_id].text,
-        answer.answer,
-        images[answer.image_id].description,
-        answer.finish_reason,
-        answer.request_id,
-    )
 
 
 def _sample(answer: Answer, image: Image, instruction: Instruction, score: float) -> Sample:

@@ -36,7 +36,7 @@ async def augment_step(run: Run) -> None:
     images = _draw_images(run.tables.images.rows(), config.n_instructions, run.config.seed)
     tasks = plan_augment(images, seeds, config, run.config.seed)
     chat, prompt = await _open_chat(run, "augment"), run.backends.prompt("augment")
-    results = await _ask_all(run, "augment", tasks, partial(augment, chat=chat, prompt=prompt, config=config), chat)
+    results = await _ask_all(run, "augment", tasks, partial(augment, chat=chat, prompt=prompt, config=config))
     raws, rejects = part_rejects(results)
     raws, copies = drop_near_copies(raws, seeds, config.near_copy_similarity)
     run.tables.raw_instructions.write_part(0, raws, [*rejects, *copies])
@@ -54,7 +54,7 @@ async def summarize_step(run: Run) -> None:
     tasks = plan_summaries(raws, clusters.labels, shown, descriptions, config)
     chat, prompt = await _open_chat(run, "summarize"), run.backends.prompt("summarize")
     work = partial(summarize, chat=chat, prompt=prompt, config=config)
-    drafts, rejects = part_rejects(await _ask_all(run, "summarize", tasks, work, chat))
+    drafts, rejects = part_rejects(await _ask_all(run, "summarize", tasks, work))
     instructions, merged = merge_drafts(
         drafts,
         encoder.encode_texts([draft.text for draft in drafts]),
@@ -75,6 +75,7 @@ async def exemplars_step(run: Run) -> None:
     images = {image.image_id: image for image in run.tables.images.rows() if image.image_id in needed}
     tasks = [ExemplarTask(images[match.image_id], instructions[match.instruction_id], match) for match in matches]
     chat, prompt = await _open_chat(run, "exemplars"), run.backends.prompt("exemplars")
+    rules = exemplar_rules(run.config)
 
     def check(task: ExemplarTask, reply: Reply) -> Reject | None:
         candidate = Candidate(
@@ -85,11 +86,11 @@ async def exemplars_step(run: Run) -> None:
             reply.finish_reason,
             reply.request_id,
         )
-        verdict = judge_text(candidate, exemplar_rules(run.config))
+        verdict = judge_text(candidate, rules)
         return None if verdict.kept else replace(to_reject(candidate, verdict), stage="exemplars")
 
     work = partial(write_exemplar, chat=chat, prompt=prompt, config=config, check=check)
-    exemplars, rejects = part_rejects(await _ask_all(run, "exemplars", tasks, work, chat))
+    exemplars, rejects = part_rejects(await _ask_all(run, "exemplars", tasks, work))
     run.tables.exemplars.write_part(0, exemplars, rejects)
 
 
@@ -117,11 +118,7 @@ async def answer_step(run: Run) -> None:
         table.write_part(index, *part_rejects(results))
         run.save()
 
-    async def work(task: AnswerTask) -> Answer | Reject:
-        result = await answer(task, chat, prompt, config)
-        run.progress.advanced(1, isinstance(result, Reject), run.usage)
-        return result
-
+    work = _reported(run, partial(answer, chat=chat, prompt=prompt, config=config))
     shards = ((index, tasks_of(index)) for index in run.tables.matches.parts() if index not in done)
     await run_shards(shards, work, finish, run.config.llm_for("answer").concurrency)
 
@@ -173,23 +170,29 @@ async def _open_chat(run: Run, stage: str) -> HttpChat:
 
 
 async def _ask_all(
-    run: Run, stage: str, tasks: Sequence[Task], work: Callable[[Task], Awaitable[Row | Reject]], chat: HttpChat
+    run: Run, stage: str, tasks: Sequence[Task], work: Callable[[Task], Awaitable[Row | Reject]]
 ) -> list[Row | Reject]:
     """Work on all tasks of a stage whose whole result fits in memory; results in the tasks' order."""
     run.record.n_in = len(tasks)
     run.progress.stage_started(stage, len(tasks), 0)
     collected: list[Row | Reject] = []
 
-    async def reported(task: Task) -> Row | Reject:
-        result = await work(task)
-        run.progress.advanced(1, isinstance(result, Reject), chat.usage)
-        return result
-
     def finish(index: int, results: list[Row | Reject]) -> None:
         collected.extend(results)
 
-    await run_shards([(0, tasks)], reported, finish, run.config.llm_for(stage).concurrency)
+    await run_shards([(0, tasks)], _reported(run, work), finish, run.config.llm_for(stage).concurrency)
     return collected
+
+
+def _reported(run: Run, work: Callable[[Task], Awaitable[Row | Reject]]) -> Callable[[Task], Awaitable[Row | Reject]]:
+    """Return `work` that tells the run's progress of each row that is through."""
+
+    async def reported(task: Task) -> Row | Reject:
+        result = await work(task)
+        run.progress.advanced(1, isinstance(result, Reject), run.usage)
+        return result
+
+    return reported
 
 
 def _draw_images(images: Iterator[Image], n_instructions: int, seed: int) -> list[Image]:

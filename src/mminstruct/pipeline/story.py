@@ -14,7 +14,7 @@ from mminstruct.llm.replies import ReplyStore
 from mminstruct.pipeline.run import Tables
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Answer, Image, Instruction, Match, RawInstruction, Reject
-from mminstruct.stages.filter import Candidate, judge_text
+from mminstruct.stages.filter import candidate_of, judge_text
 
 Story = dict[str, Any]
 """JSON-able; keys in the order in which a reader wants them, absent where the row has no such thing."""
@@ -95,14 +95,15 @@ class _Teller:
         return story
 
     def _outcome(self, row_id: str, rejects: list[Reject]) -> list[str]:
-        outcome = [f"row of {table.name}" for table in self.tables.all() if row_id in set(table.ids())]
+        outcome = [f"row of {table.name}" for table in self.tables.all() if row_id in table.ids()]
         return outcome + [f"rejected by {reject.stage}: {reject.reason}: {reject.detail}" for reject in rejects]
 
     def _instruction(self, instruction: Instruction) -> Story:
-        members: dict[str, RawInstruction] = {
-            raw.raw_id: raw for raw in self.tables.raw_instructions.rows() if raw.raw_id in set(instruction.members)
+        wanted = set(instruction.shown)
+        raws: dict[str, RawInstruction] = {
+            raw.raw_id: raw for raw in self.tables.raw_instructions.rows() if raw.raw_id in wanted
         }
-        shown = [members[raw_id] for raw_id in instruction.shown if raw_id in members]
+        shown = [raws[raw_id] for raw_id in instruction.shown if raw_id in raws]
         return {
             "instruction_id": instruction.instruction_id,
             "text": instruction.text,
@@ -134,15 +135,7 @@ class _Teller:
         return told
 
     def _verdicts(self, answer: Answer, image: Image, instruction: Instruction) -> Story:
-        candidate = Candidate(
-            answer.answer_id,
-            instruction.text,
-            answer.answer,
-            image.description,
-            answer.finish_reason,
-            answer.request_id,
-        )
-        verdict = judge_text(candidate, self.config.filter)
+        verdict = judge_text(candidate_of(answer, instruction, image), self.config.filter)
         return {str(finding.rule): f"{finding.outcome}: {finding.detail}".rstrip(": ") for finding in verdict.findings}
 
     def _request(self, request_id: str) -> Story:

@@ -13,13 +13,23 @@ from enum import StrEnum
 from mminstruct.config.filter import FilterConfig
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.near_copies import NearCopyIndex, split_words
-from mminstruct.rows import Reason, Reject
+from mminstruct.rows import Answer, Image, Instruction, Reason, Reject
 from mminstruct.rules.candidate import Candidate
 from mminstruct.rules.language import language_identifier
 from mminstruct.rules.meaning import is_in_doubt
 from mminstruct.rules.table import RULES, Rule
 
-__all__ = ["AnswerFilter", "Candidate", "Finding", "Outcome", "Verdict", "judge", "judge_text", "to_reject"]
+__all__ = [
+    "AnswerFilter",
+    "Candidate",
+    "Finding",
+    "Outcome",
+    "Verdict",
+    "candidate_of",
+    "judge",
+    "judge_text",
+    "to_reject",
+]
 
 
 class Outcome(StrEnum):
@@ -134,6 +144,18 @@ def judge(candidates: Sequence[Candidate], encoder: TextEncoder | None, config: 
 def judge_text(candidate: Candidate, config: FilterConfig) -> Verdict:
     """Judge one candidate by itself: no sentence encoder, no comparison with other answers."""
     return _verdict(replace(candidate, similarity=None, twin_id=None), config)
+
+
+def candidate_of(answer: Answer, instruction: Instruction, image: Image) -> Candidate:
+    """Return what the rules judge of an answer: its text with the instruction and the image's description."""
+    return Candidate(
+        answer.answer_id,
+        instruction.text,
+        answer.answer,
+        image.description,
+        answer.finish_reason,
+        answer.request_id,
+    )
 
 
 def to_reject(candidate: Candidate, verdict: Verdict) -> Reject:
