@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from mminstruct.config.answers import AnswerConfig, ExemplarsConfig, SplitConfig
+from mminstruct.config.budget import BudgetConfig
 from mminstruct.config.encoders import CaptionEncoder, ClipEncoder, EmbeddedTextEncoder, TransformersTextEncoder
 from mminstruct.config.filter import FilterConfig
 from mminstruct.config.images import (
@@ -52,6 +53,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("`intake`", IntakeConfig),
     ("`llm`, and a stage's own `llm`", LlmConfig),
     ("`llm.price`", Price),
+    ("`budget`", BudgetConfig),
     ("`embedder`: `{kind: embedded}`", EmbeddedTextEncoder),
     ("`embedder`: `{kind: transformers}`", TransformersTextEncoder),
     ("`augment`", AugmentConfig),

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from mminstruct.llm.client import Usage
+from mminstruct.llm.usage import Usage
 from mminstruct.pipeline.manifest import StageRecord
 
 _PLAIN_EVERY_S = 10.0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mminstruct.config.section import Section
 
 PromptStyle = Literal["standard", "small"]
+Address = Annotated[str, Field(pattern=r"^https?://")]
 
 
 class Price(Section):
@@ -24,20 +25,53 @@ class LlmConfig(Section):
     kind: Literal["http", "embedded"] = Field(
         "http", description="an OpenAI-compatible endpoint, or the built-in model"
     )
-    base_url: str | None = Field(None, pattern=r"^https?://", description="the endpoint, up to and with /v1")
+    base_url: Address | None = Field(None, description="the endpoint, up to and with /v1")
+    base_urls: tuple[Address, ...] = Field((), description="in place of `base_url`: several endpoints of one model")
     model: str | None = Field(None, min_length=1, description="the model's name at the endpoint")
     api_key_env: str | None = Field(None, description="environment variable that holds the key; unset: no key is sent")
-    concurrency: int = Field(64, ge=1, le=10_000, description="requests in flight at most")
+    concurrency: int = Field(
+        256, ge=1, le=10_000, description="requests in flight at most, at each endpoint; the level below it is found"
+    )
+    requests_per_minute: float | None = Field(None, gt=0, description="limit at each endpoint")
+    tokens_per_minute: float | None = Field(None, gt=0, description="limit at each endpoint, prompt and reply together")
     timeout_s: float = Field(300, gt=0, description="seconds that one try may take")
     max_tries: int = Field(6, ge=1, le=100, description="tries of one request, the first one included")
+    give_up_after_s: float = Field(
+        60,
+        gt=0,
+        description="seconds that an endpoint may fail everybody before the run stops",
+    )
+    mode: Literal["live", "batch"] = Field(
+        "live", description="batch: through the Batch API, which takes hours and costs less"
+    )
+    batch_size: int = Field(5000, ge=1, le=50_000, description="requests in one batch at most")
+    batch_poll_s: float = Field(30, gt=0, description="seconds between two looks at a batch")
     prompts: PromptStyle | None = Field(None, description="prompt style; default: small for embedded, else standard")
     parameters: dict[str, Any] = Field(default_factory=dict, description="fields to add to every request's body")
     price: Price | None = Field(None, description="for cost figures; without it cost is shown as unknown")
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        if self.base_url and self.base_urls:
+            raise ValueError("found both `base_url` and `base_urls`; expected one of them")
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The endpoints, one or several; none for the embedded model."""
+        return (self.base_url,) if self.base_url else self.base_urls
 
     @property
     def prompt_style(self) -> PromptStyle:
         """The prompt style that is in force."""
         return self.prompts or ("small" if self.kind == "embedded" else "standard")
+
+    @property
+    def price_in_force(self) -> Price | None:
+        """What tokens cost: nothing for the embedded model, otherwise what the config says, and unknown without it."""
+        if self.kind == "embedded" and self.price is None:
+            return Price(prompt_per_million=0, completion_per_million=0)
+        return self.price
 
     def overridden_by(self, override: LlmConfig | None) -> LlmConfig:
         """Return this config with the keys that `override` sets.
@@ -49,16 +83,20 @@ class LlmConfig(Section):
         if override.kind != self.kind and "kind" in override.model_fields_set:
             return override
         changed = {key: getattr(override, key) for key in override.model_fields_set}
-        return LlmConfig.model_validate({**self.model_dump(exclude_unset=True), **_plain(changed)})
+        own = self.model_dump(exclude_unset=True)
+        if changed.keys() & {"base_url", "base_urls"}:  # one address, or several: the override's word alone
+            own = {key: value for key, value in own.items() if key not in ("base_url", "base_urls")}
+        return LlmConfig.model_validate({**own, **_plain(changed)})
 
     def missing_keys(self) -> list[str]:
         """Return the keys without which this model cannot be asked."""
         if self.kind == "embedded":
             return []
-        return [key for key in ("base_url", "model") if getattr(self, key) is None]
+        missing = [] if self.addresses else ["base_url"]
+        return missing if self.model else [*missing, "model"]
 
     def content(self) -> dict[str, object]:
-        """Return what decides a reply's text, for fingerprints: not the address, the pace or the price."""
+        """Return what decides a reply's text, for fingerprints: not the address, the pace, the mode or the price."""
         model = "embedded" if self.kind == "embedded" else self.model
         return {"model": model, "prompts": self.prompt_style, "parameters": self.parameters}
 

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from mminstruct.config.answers import AnswerConfig, ExemplarsConfig, SplitConfig
+from mminstruct.config.budget import BudgetConfig
 from mminstruct.config.encoders import EmbeddedTextEncoder, TextEncoderConfig
 from mminstruct.config.filter import FilterConfig
 from mminstruct.config.images import IntakeConfig, Source
@@ -35,6 +36,7 @@ class RunConfig(Section):
     answer: AnswerConfig = Field(default_factory=AnswerConfig)
     filter: FilterConfig = Field(default_factory=FilterConfig)
     split: SplitConfig = Field(default_factory=SplitConfig)
+    budget: BudgetConfig = Field(default_factory=BudgetConfig, description="what the run may spend")
     replies: str = Field("replies", description="folder of the reply store; several runs may share it")
     shard_size: int = Field(500, ge=1, description="images in one part of a table: the unit of resuming")
 
@@ -57,6 +59,11 @@ class RunConfig(Section):
             faults.append(
                 f"llm: {needed} must be set for {', '.join(stages)} (in `llm` or in the stage's own `llm`); "
                 "`llm: {kind: embedded}` is the built-in model"
+            )
+        unpriced = [stage for stage in LLM_STAGES if self.llm_for(stage).price_in_force is None]
+        if self.budget.max_cost is not None and unpriced:
+            faults.append(
+                f"budget.max_cost: needs `price` in the `llm` of {', '.join(unpriced)}, for costs are never guessed"
             )
         if faults:
             raise ValueError("; ".join(faults))

@@ -16,11 +16,35 @@ from mminstruct.rows import Reason
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An image that goes with a turn: sent as a data URL, known to the reply store by its content alone."""
+
+    path: str  # where it can be opened: a path, or `shard.tar::member`
+    content_hash: str  # of the file's bytes
+    max_side: int  # pixels; a larger image is scaled down before it is sent
+
+    @property
+    def reference(self) -> str:
+        """What stands for the image in the stored request, so that moving the file asks nothing anew."""
+        return f"image:{self.content_hash}?max_side={self.max_side}"
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat; `role` is `system`, `user` or `assistant`."""
+    """One turn of a chat; `role` is `system`, `user` or `assistant`. Pictures come before the text."""
 
     role: str
     content: str
+    pictures: tuple[Picture, ...] = ()
+
+    def body(self) -> dict[str, Any]:
+        """Return the turn as the protocol has it, with references in the pictures' places."""
+        if not self.pictures:
+            return {"role": self.role, "content": self.content}
+        parts: list[dict[str, Any]] = [
+            {"type": "image_url", "image_url": {"url": picture.reference}} for picture in self.pictures
+        ]
+        return {"role": self.role, "content": [*parts, {"type": "text", "text": self.content}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +63,20 @@ class Request:
     def body(self) -> dict[str, Any]:
         """Return the JSON body, without the model's name."""
         if self.messages:
-            turns = [{"role": message.role, "content": message.content} for message in self.messages]
-            return {"messages": turns, **self.parameters}
+            return {"messages": [message.body() for message in self.messages], **self.parameters}
         return {"prompt": self.prompt, **self.parameters}
 
-    def request_id(self, model: str) -> str:
-        """Return the key under which the reply is stored: the model's name, the text, the parameters, the sample."""
-        key = json.dumps([model, self.body(), self.sample], sort_keys=True, ensure_ascii=False)
+    def canonical(self) -> str:
+        """Return the body as the one JSON text that stands for it: keys sorted, letters as they are."""
+        return json.dumps(self.body(), sort_keys=True, ensure_ascii=False)
+
+    def request_id(self, model: str, canonical: str | None = None) -> str:
+        """Return the key under which the reply is stored: the model's name, the text, the parameters, the sample.
+
+        `canonical` saves making that text again.
+        """
+        text = self.canonical() if canonical is None else canonical
+        key = f"[{json.dumps(model, ensure_ascii=False)}, {text}, {self.sample}]"
         return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

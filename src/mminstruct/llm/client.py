@@ -20,23 +20,13 @@ import aiohttp
 from mminstruct.errors import EndpointError
 from mminstruct.llm.chat import Reply, Request, RequestFailed
 from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.usage import Usage
 from mminstruct.rows import Reason
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _REFUSED_FOR_EVERY_ROW = {401, 403, 404}
 _WORTH_A_RETRY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
-
-
-@dataclass
-class Usage:
-    """What a stage's requests took so far; cached replies are counted apart and cost nothing."""
-
-    requests: int = 0
-    cached: int = 0
-    retries: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 @dataclass(frozen=True)

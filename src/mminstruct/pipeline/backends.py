@@ -72,8 +72,8 @@ class Backends:
             base_url, model = self._embedded.base_url, self._embedded.model
             concurrency = min(llm.concurrency, N_SLOTS)  # more would only wait in its queue, and time out there
         else:
-            assert llm.base_url is not None and llm.model is not None, "checked when the config was read"
-            base_url, model, concurrency = llm.base_url, llm.model, llm.concurrency
+            assert llm.addresses and llm.model is not None, "checked when the config was read"
+            base_url, model, concurrency = llm.addresses[0], llm.model, llm.concurrency
         return Endpoint(
             base_url=base_url,
             model=model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mminstruct.llm.client import Usage
+from mminstruct.llm.usage import Usage
 from mminstruct.pipeline.manifest import StageRecord
 
 

@@ -17,7 +17,7 @@ from mminstruct import __version__
 from mminstruct.config.file import dump_config
 from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
-from mminstruct.llm.client import Usage
+from mminstruct.llm.usage import Usage
 from mminstruct.pipeline.backends import Backends
 from mminstruct.pipeline.lock import locked
 from mminstruct.pipeline.manifest import Manifest, StageRecord, read_manifest, write_manifest
