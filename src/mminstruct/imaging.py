@@ -8,6 +8,8 @@ Odd images are normal input: EXIF rotation, CMYK, palettes, 1 to 16 bits a chann
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import io
 import threading
 import warnings
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +77,23 @@ class BadImage(Exception):
         self.detail = detail
 
 
+# What open() says when the fault is this one path's; anything else (a full table, a dead disk) is the machine's.
+_NO_FILE = {
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM,
+    errno.EINVAL,
+}  # fmt: skip
+
+
+def is_no_file(error: OSError) -> bool:
+    """Tell an error of one path, which names nothing that can be opened, from one of the machine."""
+    return error.errno in _NO_FILE
+
+
+def image_hash(data: bytes) -> str:
+    """Return what rows keep as `content_hash`: BLAKE2b of the file's bytes, 32 hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
 def read_image_bytes(path: str) -> bytes:
     """Return the bytes of an image file, or of a member of a tar (`…/shard.tar::member`). Raises OSError."""
     split = split_tar_path(path)
@@ -105,18 +125,24 @@ def inspect_image(data: bytes, max_pixels: int) -> ImageFacts:
     return ImageFacts(width, height, image.format or "")
 
 
-def decode_image(data: bytes, max_pixels: int | None = None) -> PIL.Image.Image:
+def decode_image(data: bytes, max_pixels: int | None = None, max_side: int | None = None) -> PIL.Image.Image:
     """Return the image as RGB, 8 bits a channel, upright, first frame, transparent parts composited on white.
 
     Deeper channels are scaled to 8 bits, not clipped. Without `max_pixels` any size is decoded: for images that went
-    through `inspect_image` before. Raises BadImage.
+    through `inspect_image` before. With `max_side` an image whose longer side has more pixels is scaled down to it.
+    Raises BadImage.
     """
     with _PILLOW.prepared(max_pixels):
         image = _open(data, max_pixels)
         try:
+            if max_side is not None:
+                _draft(image, max_side)
             image.load()
             turn = _TURNS.get(_orientation(image))
-            return _as_rgb(image if turn is None else image.transpose(turn), _n_bits(image))
+            rgb = _as_rgb(image if turn is None else image.transpose(turn), _n_bits(image))
+            if max_side is not None:
+                rgb.thumbnail((max_side, max_side))
+            return rgb
         except MemoryError:
             raise
         except Exception as error:
@@ -186,6 +212,13 @@ def _open(data: bytes, max_pixels: int | None) -> PIL.Image.Image:
             f"found {image.width} × {image.height} = {n_pixels:,} pixels; expected at most {max_pixels:,} (max_pixels)",
         )
     return image
+
+
+def _draft(image: PIL.Image.Image, max_side: int) -> None:
+    """Let a JPEG be decoded at a half, a quarter or an eighth of its size where that leaves twice `max_side`."""
+    scale = 2 * max_side / max(image.size)
+    if scale < 1:
+        image.draft(image.mode, (ceil(image.width * scale), ceil(image.height * scale)))
 
 
 def _unopened(data: bytes, error: Exception) -> BadImage:

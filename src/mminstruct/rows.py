@@ -40,6 +40,7 @@ class Reason(StrEnum):
     TRUNCATED_IMAGE = "truncated_image"  # the file ends before the picture does
     NOT_AN_IMAGE = "not_an_image"  # the content is no image, whatever the file's ending says
     TOO_MANY_PIXELS = "too_many_pixels"  # over the pixel limit (a decompression bomb, or a poster)
+    CHANGED_IMAGE = "changed_image"  # the file's bytes are no longer those that the row speaks of
     PATH_OUTSIDE_ROOT = "path_outside_root"  # the path leaves the image root
     MISSING_CAPTION = "missing_caption"  # the record has no caption
     EMPTY_CAPTION = "empty_caption"  # the caption is there and blank

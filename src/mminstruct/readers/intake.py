@@ -6,8 +6,6 @@ CaptionRecord(source="coco", source_id="42", path="/data/42.jpg", captions=["A d
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,7 +15,7 @@ from pathlib import Path
 
 from mminstruct.config.images import IntakeConfig
 from mminstruct.errors import BadInputError
-from mminstruct.imaging import BadImage, ImageFacts, inspect_image, read_image_bytes
+from mminstruct.imaging import BadImage, ImageFacts, image_hash, inspect_image, is_no_file, read_image_bytes
 from mminstruct.readers.faults import STAGE, BadRecord, reject, source_error
 from mminstruct.readers.records import CaptionRecord, join_captions
 from mminstruct.rows import Image, Reason, Reject, content_id
@@ -25,20 +23,6 @@ from mminstruct.tars import split_tar_path
 
 _N_THREADS = 4
 _N_READ_AHEAD = 16  # records that are being opened while the caller looks at one
-
-# What open() says when the fault is this one path's; anything else (a full table, a dead disk) is the machine's.
-_NO_FILE = frozenset(
-    [
-        errno.ENOENT,
-        errno.ENOTDIR,
-        errno.EISDIR,
-        errno.ENAMETOOLONG,
-        errno.ELOOP,
-        errno.EACCES,
-        errno.EPERM,
-        errno.EINVAL,
-    ]
-)
 
 
 @dataclass(slots=True)
@@ -112,7 +96,7 @@ def _open(record: CaptionRecord | Reject, max_pixels: int) -> _Opened | Reject:
         return _reject(record, fault.reason, fault.detail, raw_text)
     except BadImage as fault:
         return _reject(record, fault.reason, f"{record.path}: {fault.detail}", raw_text)
-    return _Opened(record, hashlib.blake2b(data, digest_size=16).hexdigest(), facts)
+    return _Opened(record, image_hash(data), facts)
 
 
 def _check_captions(captions: list[str]) -> None:
@@ -131,7 +115,7 @@ def _read(record: CaptionRecord) -> bytes:
     except ValueError as error:  # a NUL in the name
         raise BadRecord(Reason.MISSING_IMAGE, f"found no file at {record.path!r} ({error})") from error
     except OSError as error:
-        if error.errno not in _NO_FILE:
+        if not is_no_file(error):
             advice = "Run again when it can be read."
             raise source_error(record.source, record.path, f"an error ({error})", "an image", advice) from error
         raise BadRecord(Reason.MISSING_IMAGE, f"found no file to open at {record.path} ({error.strerror})") from error
