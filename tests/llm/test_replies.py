@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from mminstruct.errors import StoreError
 from mminstruct.llm.chat import Message, Reply, Request
 from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.usage import Account, Spent
+
+ANSWER = Account("run", "answer")
 
 
 def reply(number: int, text: str = "A fine day.") -> Reply:
@@ -24,7 +27,7 @@ def reply(number: int, text: str = "A fine day.") -> Reply:
 
 async def test_what_was_put_is_got_marked_as_cached(tmp_path: Path) -> None:
     with ReplyStore(tmp_path) as store:
-        await store.put(reply(1, "Ein schöner Tag \ud800."), {"messages": []})
+        await store.put(reply(1, "Ein schöner Tag \ud800."), '{"messages": []}', ANSWER, 0.5)
         got = store.get(reply(1).request_id)
         assert got is not None and got.cached and got.text == "Ein schöner Tag ?."
         assert store.get(reply(2).request_id) is None
@@ -33,15 +36,26 @@ async def test_what_was_put_is_got_marked_as_cached(tmp_path: Path) -> None:
 
 async def test_the_first_reply_to_a_request_stays(tmp_path: Path) -> None:
     with ReplyStore(tmp_path) as store:
-        await store.put(reply(1, "first"), {})
-        await store.put(reply(1, "second"), {})
+        await store.put(reply(1, "first"), "{}", ANSWER, 0.5)
+        await store.put(reply(1, "second"), "{}", ANSWER, 0.5)
         got = store.get(reply(1).request_id)
         assert got is not None and got.text == "first"
 
 
+async def test_what_was_paid_is_booked_even_if_another_process_paid_too(tmp_path: Path) -> None:
+    augment = Account("run", "augment")
+    with ReplyStore(tmp_path) as one, ReplyStore(tmp_path) as other:
+        await asyncio.gather(one.put(reply(1), "{}", ANSWER, 0.5), other.put(reply(1), "{}", ANSWER, 0.25))
+        await one.put(reply(2), "{}", augment, None)
+        await one.put(reply(3), "{}", Account("another run", "answer"), 9.0)
+        assert other.spent("run") == {("answer", "m"): Spent(2, 20, 10, 0.75), ("augment", "m"): Spent(1, 10, 5, None)}
+        assert other.mean_tokens("answer", "m") == (10, 5)
+        assert other.mean_tokens("answer", "another model") is None
+
+
 async def test_replies_outlive_the_store(tmp_path: Path) -> None:
     with ReplyStore(tmp_path) as store:
-        await asyncio.gather(*(store.put(reply(number), {}) for number in range(2500)))
+        await asyncio.gather(*(store.put(reply(number), "{}", ANSWER, 0.5) for number in range(2500)))
     with ReplyStore(tmp_path) as store:
         assert len(store) == 2500
 
@@ -49,7 +63,11 @@ async def test_replies_outlive_the_store(tmp_path: Path) -> None:
 async def test_two_stores_on_one_folder_share_replies(tmp_path: Path) -> None:
     with ReplyStore(tmp_path) as one, ReplyStore(tmp_path) as other:
         await asyncio.gather(
-            *(store.put(reply(n + k), {}) for n in range(0, 100, 2) for k, store in ((0, one), (1, other)))
+            *(
+                store.put(reply(n + k), "{}", ANSWER, 0.5)
+                for n in range(0, 100, 2)
+                for k, store in ((0, one), (1, other))
+            )
         )
         assert len(one) == len(other) == 100
 
@@ -59,9 +77,11 @@ def test_a_kill_after_put_loses_nothing(tmp_path: Path) -> None:
 import asyncio, os, pathlib
 from mminstruct.llm.chat import Reply
 from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.usage import Account
 async def main():
     store = ReplyStore(pathlib.Path({str(tmp_path)!r}))
-    await asyncio.gather(*(store.put(Reply(str(n), 't', 'stop', 'm', 1, 1), {{}}) for n in range(50)))
+    replies = [Reply(str(n), 't', 'stop', 'm', 1, 1) for n in range(50)]
+    await asyncio.gather(*(store.put(reply, '{{}}', Account('run', 'answer'), None) for reply in replies))
     os.kill(os.getpid(), 9)
 asyncio.run(main())
 """
@@ -72,17 +92,17 @@ asyncio.run(main())
 
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "replies.sqlite").write_bytes(b"this is no database" * 100)
-    with pytest.raises(StoreError, match=r"replies.sqlite cannot be opened: .*Check that"):
+    with pytest.raises(StoreError, match=r"replies.sqlite cannot be opened: file is not a database. Point `replies`"):
         ReplyStore(tmp_path)
 
 
 async def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with ReplyStore(tmp_path) as store:
-        await store.put(reply(1), {})
+        await store.put(reply(1), "{}", ANSWER, 0.5)
         with sqlite3.connect(store.path) as connection:
             connection.execute("ALTER TABLE replies RENAME TO elsewhere")
-        with pytest.raises(StoreError, match=r"cannot be written: .*Everything committed before is safe"):
-            await store.put(reply(2), {})
+        with pytest.raises(StoreError, match="cannot be written: no such table: replies"):
+            await store.put(reply(2), "{}", ANSWER, 0.5)
         connection.close()
 
 

@@ -20,7 +20,7 @@ import aiohttp
 from mminstruct.errors import EndpointError
 from mminstruct.llm.chat import Reply, Request, RequestFailed
 from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.usage import Usage
+from mminstruct.llm.usage import Account, Usage
 from mminstruct.rows import Reason
 
 _FIRST_PAUSE_S = 0.5
@@ -100,7 +100,7 @@ class HttpChat:
             self.usage.requests += 1
             self.usage.prompt_tokens += reply.prompt_tokens
             self.usage.completion_tokens += reply.completion_tokens
-            await self._store.put(reply, body)
+            await self._store.put(reply, json.dumps(body, ensure_ascii=False), Account("", ""), None)
         return reply
 
     async def _with_retries(self, url: str, body: dict[str, Any], request_id: str) -> Reply:

@@ -1,7 +1,7 @@
 """The durable reply store: one SQLite file that holds every reply ever paid for, keyed by the request's content.
 
-`put` returns only after the commit that holds the reply. One writer thread commits what has gathered meanwhile in
-one transaction, so that many replies share one wait for the disk. Failures are never stored.
+`put` returns only after the commit that holds the reply and its entry in the ledger. One writer thread commits what
+has gathered meanwhile in one transaction, so that many replies share one wait for the disk. Failures are never stored.
 """
 
 from __future__ import annotations
@@ -12,47 +12,51 @@ import json
 import queue
 import sqlite3
 import threading
+import time
 import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mminstruct.errors import StoreError
+from mminstruct.llm import ledger
 from mminstruct.llm.chat import Reply
+from mminstruct.llm.ledger import MeanTokens
+from mminstruct.llm.store_file import NAME, connect, open_store_file, store_error
+from mminstruct.llm.usage import Account, Spent
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS replies (
-    request_id TEXT PRIMARY KEY,
-    text TEXT NOT NULL,
-    finish_reason TEXT NOT NULL,
-    model TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
-    request BLOB NOT NULL  -- the request's JSON body, zlib-compressed: `show` prints the exact prompt from it
-)
+_INSERT = """
+INSERT OR IGNORE INTO replies
+(request_id, text, finish_reason, model, prompt_tokens, completion_tokens, request, created)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-_INSERT = "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?)"
 _SELECT = "SELECT text, finish_reason, model, prompt_tokens, completion_tokens FROM replies WHERE request_id = ?"
 _LARGEST_COMMIT = 1000  # replies; a bound on what one commit can hold up
-_BUSY_TIMEOUT_S = 60  # another run may be writing to the same store
 
-_Pending = tuple[tuple[object, ...], asyncio.AbstractEventLoop, "asyncio.Future[None]"]
+
+class _Pending(NamedTuple):
+    committed: asyncio.Future[None]
+    reply: Reply
+    request: str
+    account: Account
+    cost: float | None
 
 
 class ReplyStore:
-    """Replies on disk in `folder`; several runs, and several processes, may share one. Use as a context manager."""
+    """Replies on disk in `folder`; several runs, and several processes, may share one. Use as a context manager.
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "replies.sqlite"
+    Without `create`, a store must be there already. Raises StoreError where the file cannot be opened.
+    """
+
+    def __init__(self, folder: Path, create: bool = True) -> None:
+        self.path = folder / NAME
+        self._reader = open_store_file(folder, create)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._reader = self._connect()
-            self._reader.execute(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                f"The reply store {self.path} cannot be opened: {error}. Check that the folder can be written and that "
-                "the file is a reply store; point `replies` in the config at another folder to start an empty one."
-            ) from error
+            self._connection = connect(self.path)  # of the writer
+        except sqlite3.Error as error:
+            self._reader.close()
+            raise store_error(self.path, "cannot be opened", error) from error
+        self._closed = False
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_until_closed, name="reply-store", daemon=True)
         self._writer.start()
@@ -67,13 +71,19 @@ class ReplyStore:
 
     def close(self) -> None:
         """Commit what is pending and close the file."""
+        if self._closed:
+            return
+        self._closed = True
         self._queue.put(None)
         self._writer.join()
         self._reader.close()
 
     def get(self, request_id: str) -> Reply | None:
-        """Return the stored reply, marked as cached, or None."""
-        found = self._reader.execute(_SELECT, (request_id,)).fetchone()
+        """Return the stored reply, marked as cached, or None. Raises StoreError where the file cannot be read."""
+        try:
+            found = self._reader.execute(_SELECT, (request_id,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
         if found is None:
             return None
         text, finish_reason, model, prompt_tokens, completion_tokens = found
@@ -81,48 +91,59 @@ class ReplyStore:
 
     def request_body(self, request_id: str) -> dict[str, Any] | None:
         """Return the JSON body that was sent for a stored reply, or None."""
-        found = self._reader.execute("SELECT request FROM replies WHERE request_id = ?", (request_id,)).fetchone()
-        if found is None:
-            return None
-        body: dict[str, Any] = json.loads(zlib.decompress(found[0]))
+        try:
+            found = self._reader.execute("SELECT request FROM replies WHERE request_id = ?", (request_id,)).fetchone()
+            if found is None:
+                return None
+            body: dict[str, Any] = json.loads(unpack_request(found[0]))
+        except (sqlite3.Error, zlib.error, ValueError) as error:
+            raise self._unreadable(error) from error
         return body
 
     def __len__(self) -> int:
         """Return the number of replies stored."""
-        count: int = self._reader.execute("SELECT count(*) FROM replies").fetchone()[0]
+        try:
+            count: int = self._reader.execute("SELECT count(*) FROM replies").fetchone()[0]
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
         return count
 
-    async def put(self, reply: Reply, body: dict[str, Any]) -> None:
-        """Store a reply with its request's body; returns after the commit. Raises StoreError when it cannot."""
-        request = zlib.compress(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass"), level=1)
-        row = (
-            reply.request_id,
-            reply.text.encode("utf-8", "replace").decode("utf-8"),  # a lone surrogate has no UTF-8 form
-            reply.finish_reason,
-            reply.model,
-            reply.prompt_tokens,
-            reply.completion_tokens,
-            request,
-        )
-        loop = asyncio.get_running_loop()
-        committed: asyncio.Future[None] = loop.create_future()
-        self._queue.put((row, loop, committed))
+    def spent(self, run_id: str) -> dict[tuple[str, str], Spent]:
+        """Return what a run has paid for in all its sessions, by stage and model."""
+        try:
+            return ledger.spent(self._reader, run_id)
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def mean_tokens(self, stage: str, model: str) -> MeanTokens | None:
+        """Return what a request of a stage to a model took on average, over all runs; None where there were none."""
+        try:
+            return ledger.mean_tokens(self._reader, stage, model)
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    async def put(self, reply: Reply, request: str, account: Account, cost: float | None) -> None:
+        """Store a reply with its request's JSON text and book its cost; returns after the commit.
+
+        A reply that another process has stored meanwhile is booked too, for it was paid. A `cost` of None is one whose
+        price is not known. Raises StoreError where it cannot be written.
+        """
+        if self._closed:
+            raise StoreError(f"The reply store {self.path} is closed; nothing can be written to it any more.")
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Pending(committed, reply, request, account, cost))
         await committed
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut, not just a kill
-        return connection
+    def _unreadable(self, error: Exception) -> StoreError:
+        return store_error(self.path, "cannot be read", error)
 
     def _write_until_closed(self) -> None:
-        connection = self._connect()
         closed = False
         while not closed:
             batch, closed = self._gather()
             if batch:
-                self._commit(connection, batch)
-        connection.close()
+                self._commit(batch)
+        self._connection.close()
 
     def _gather(self) -> tuple[list[_Pending], bool]:
         """Wait for one reply, then take whatever else is there; the second value says that the store is closing."""
@@ -138,28 +159,54 @@ class ReplyStore:
                 return batch, False
         return batch, True
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[_Pending]) -> None:
-        failure: StoreError | None = None
+    def _commit(self, batch: list[_Pending]) -> None:
+        failure: Exception | None = None
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_INSERT, [row for row, _, _ in batch])
-            connection.execute("COMMIT")
+            now = int(time.time())
+            rows = [_row(pending, now) for pending in batch]
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(_INSERT, rows)
+            ledger.book(self._connection, ((pending.reply, pending.account, pending.cost) for pending in batch))
+            self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            failure = StoreError(
-                f"The reply store {self.path} cannot be written: {error}. Everything committed before is safe; free "
-                "some disk space or mend the folder's permissions, then run the same command again."
-            )
-        for _, loop, committed in batch:
+            failure = store_error(self.path, "cannot be written", error)
+        except Exception as error:  # a fault of ours: it ends these puts, not the thread, or all others would hang
+            failure = error
+        if failure is not None and self._connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+        futures: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+        for pending in batch:
+            futures.setdefault(pending.committed.get_loop(), []).append(pending.committed)
+        for loop, of_loop in futures.items():
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-                loop.call_soon_threadsafe(_settle, committed, failure)
+                loop.call_soon_threadsafe(_settle, of_loop, failure)
 
 
-def _settle(committed: asyncio.Future[None], failure: StoreError | None) -> None:
-    if committed.done():  # its row was cancelled meanwhile; the reply is on disk all the same
-        return
-    if failure is None:
-        committed.set_result(None)
-    else:
-        committed.set_exception(failure)
+def unpack_request(packed: bytes) -> str:
+    """Return a stored request's JSON text."""
+    return zlib.decompress(packed).decode("utf-8", "surrogatepass")
+
+
+def _row(pending: _Pending, now: int) -> tuple[object, ...]:
+    reply = pending.reply
+    return (
+        reply.request_id,
+        reply.text.encode("utf-8", "replace").decode("utf-8"),  # a lone surrogate has no UTF-8 form
+        reply.finish_reason,
+        reply.model,
+        reply.prompt_tokens,
+        reply.completion_tokens,
+        zlib.compress(pending.request.encode("utf-8", "surrogatepass"), level=1),
+        now,
+    )
+
+
+def _settle(futures: list[asyncio.Future[None]], failure: Exception | None) -> None:
+    for committed in futures:
+        if committed.done():  # its row was cancelled meanwhile; the reply is on disk all the same
+            continue
+        if failure is None:
+            committed.set_result(None)
+        else:
+            committed.set_exception(failure)
