@@ -44,6 +44,7 @@ RANKS = {
 STAGES_MAY_IMPORT = {
     "mminstruct.encoders.protocols",
     "mminstruct.llm.chat",
+    "mminstruct.llm.structured",
     "mminstruct.prompts.template",
 }
 

@@ -53,6 +53,10 @@ class Reason(StrEnum):
     REQUEST_REFUSED = "request_refused"  # the endpoint refuses this one request (400, content filter)
     REQUEST_FAILED = "request_failed"  # the request failed on every try
     UNREADABLE_REPLY = "unreadable_reply"  # the endpoint's reply is not what its protocol says
+    # describe
+    EMPTY_DESCRIPTION = "empty_description"
+    TRUNCATED_DESCRIPTION = "truncated_description"  # cut off at max_tokens
+    UNSUPPORTED_DESCRIPTION = "unsupported_description"  # says what the image does not show, by the check's word
     # augment and summarize
     NOT_AN_INSTRUCTION = "not_an_instruction"  # does not ask for anything
     SEVERAL_INSTRUCTIONS = "several_instructions"  # a list where one was asked for
@@ -64,7 +68,7 @@ class Reason(StrEnum):
     MERGED = "merged"  # a final instruction that says what another one says
     # match
     NO_MATCH = "no_match"  # no instruction left for this image over min_score and under its cap
-    # filter
+    # filter, and describe where a description is of that kind
     EMPTY_ANSWER = "empty_answer"
     TRUNCATED_ANSWER = "truncated_answer"
     REFUSAL = "refusal"
@@ -86,19 +90,22 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A captioned image that opened without fault (table `01_images`)."""
+    """An image that opened without fault (table `01_images`), and with its final description (`01_described`)."""
 
     image_id: str  # content_id(content_hash)
     source: str  # the name that the config gives to the source
     source_id: str  # the source's own id of the record
     path: str  # where it can be opened again: a path or URI; `shard.tar::member` inside a tar
     file_name: str  # relative to the image root, with forward slashes
-    description: str  # the text that grounds everything; several captions are joined
-    captions: list[str]  # as they came
+    description: str  # the text that grounds everything; several captions are joined, or a vision model wrote it
+    captions: list[str]  # as they came; none or blank ones only where descriptions are written
     width: int  # pixels, after EXIF rotation
     height: int
     format: str  # Pillow's name: JPEG, PNG, …
     content_hash: str  # BLAKE2b of the file's bytes, 32 hexadecimal digits
+    described_by: str = ""  # the model that wrote the description; empty: the source's own captions
+    request_id: str = ""  # of that model's request
+    check_id: str = ""  # of the request that found the description supported by the image, where it was checked
 
 
 @dataclass(frozen=True, slots=True)

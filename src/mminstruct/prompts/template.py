@@ -19,7 +19,7 @@ import json
 import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -31,17 +31,19 @@ import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mminstruct.errors import ConfigError
-from mminstruct.llm.chat import Request
+from mminstruct.llm.chat import Picture, Request
 from mminstruct.prompts.turns import MARKERS, split_turns, without_nul
 from mminstruct.rows import content_id
 
 Style = Literal["standard", "small"]
-PromptName = Literal["augment", "summarize", "exemplar", "answer"]
+PromptName = Literal["describe", "check_description", "augment", "summarize", "exemplar", "answer"]
 
 _EXEMPLAR = SimpleNamespace(description="a dog on a beach", instruction="Write a haiku.", answer="Salt wind, …")
 
 # Which variables each prompt knows, with values for the trial rendering.
 VARIABLES: dict[str, dict[str, object]] = {
+    "describe": {"caption": "a dog on a beach"},
+    "check_description": {"description": "a dog on a beach"},
     "augment": {"description": "a dog on a beach", "seeds": ["Write a haiku.", "Plan a day."], "max_words": 40},
     "summarize": {
         "members": ["Write a haiku about the dog.", "Write a poem about the sea."],
@@ -51,6 +53,10 @@ VARIABLES: dict[str, dict[str, object]] = {
     "exemplar": {"description": "a dog on a beach", "instruction": "Write a haiku."},
     "answer": {"description": "a dog on a beach", "instruction": "Write a haiku.", "exemplars": [_EXEMPLAR] * 2},
 }
+
+# Prompts about an image that the model sees, in one style: no small model is known to do it.
+_WITH_PICTURE = {"describe", "check_description"}
+_TRIAL_PICTURE = Picture("dog.jpg", "", 768)
 
 _HEAD = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _NOT_PARAMETERS = {"messages", "prompt", "model", "stream", "n"}  # the client's own; a template must not set them
@@ -78,19 +84,27 @@ class Prompt:
         return content_id(self.text, self.grammar)
 
     def render(
-        self, variables: Mapping[str, object], *, parameters: Mapping[str, Any] | None = None, sample: int = 0
+        self,
+        variables: Mapping[str, object],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        sample: int = 0,
+        pictures: tuple[Picture, ...] = (),
     ) -> Request:
         """Return the request; `parameters` win over the template's own, and a None among them is left out.
 
-        Raises ConfigError where the template cannot be rendered with these variables.
+        `pictures` go with the last turn. Raises ConfigError where the template cannot be rendered with these variables.
         """
         overrides = {key: value for key, value in (parameters or {}).items() if value is not None}
         merged = {**self.parameters, **overrides}
         try:
             rendered = self.template.render({**variables, **MARKERS})
             if self.form == "completion":
-                return Request(prompt=_only_text(rendered), parameters=merged, sample=sample)
-            return Request(messages=split_turns(rendered), parameters=merged, sample=sample)
+                return Request(prompt=_only_text(rendered, pictures), parameters=merged, sample=sample)
+            messages = split_turns(rendered)
+            if pictures:
+                messages = (*messages[:-1], replace(messages[-1], pictures=pictures))
+            return Request(messages=messages, parameters=merged, sample=sample)
         except (jinja2.TemplateError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
             raise _template_error(error, self.name, self.path) from error
 
@@ -100,7 +114,8 @@ def load_prompt(name: PromptName, style: Style = "standard", override: Path | st
 
     Raises ConfigError with file, line, what was found and which variables exist.
     """
-    path = Path(override) if override is not None else Path(__file__).parent / style / f"{name}.j2"
+    shipped = Path(__file__).parent / ("standard" if name in _WITH_PICTURE else style) / f"{name}.j2"
+    path = Path(override) if override is not None else shipped
     text = _read(path, f"the prompt template of {name}")
     head, body, n_lines = _split_head(text, path)
     form = head.pop("form", "chat")
@@ -112,7 +127,7 @@ def load_prompt(name: PromptName, style: Style = "standard", override: Path | st
     # Empty lines in place of the head keep Jinja's line numbers those of the file; stripping takes them away again.
     template = _compile("\n" * n_lines + body, name, path)
     prompt = Prompt(name, str(path), text, grammar, form, parameters, template)
-    prompt.render(VARIABLES[name])
+    prompt.render(VARIABLES[name], pictures=(_TRIAL_PICTURE,) if name in _WITH_PICTURE else ())
     return prompt
 
 
@@ -165,8 +180,10 @@ def _compile(body: str, name: str, path: Path) -> jinja2.Template:
     return template
 
 
-def _only_text(rendered: str) -> str:
-    """Return the text of a completion, or raise ValueError where it has turns or is empty."""
+def _only_text(rendered: str, pictures: tuple[Picture, ...]) -> str:
+    """Return the text of a completion, or raise ValueError where it has turns, is empty or needs an image."""
+    if pictures:
+        raise ValueError("`form: completion` cannot show the model an image; use the default, chat")
     if "\0" in rendered:
         raise ValueError("`form: completion` has no turns; remove the {{ user }} and other markers")
     if not rendered.strip():

@@ -45,14 +45,16 @@ def intake(
     config: IntakeConfig,
     stage: str = STAGE,
     seen: Seen | None = None,
+    needs_captions: bool = True,
 ) -> Iterator[Image | Reject]:
     """Yield exactly one row or reject for each record, in the order of the records.
 
     Some images are opened ahead in threads; what is a duplicate is decided in order. `seen` is kept up to date.
+    Without `needs_captions` an image may come with none, or blank ones.
     Raises BadInputError at the first reject where `on_bad_input` is `fail`.
     """
     seen = Seen() if seen is None else seen
-    for opened in _open_ahead(records, config.max_pixels):
+    for opened in _open_ahead(records, config.max_pixels, needs_captions):
         row = opened if isinstance(opened, Reject) else _row(opened, seen)
         if isinstance(row, Image):
             seen.add([row])
@@ -70,26 +72,29 @@ class _Opened:
     facts: ImageFacts
 
 
-def _open_ahead(records: Iterable[CaptionRecord | Reject], max_pixels: int) -> Iterator[_Opened | Reject]:
+def _open_ahead(
+    records: Iterable[CaptionRecord | Reject], max_pixels: int, needs_captions: bool
+) -> Iterator[_Opened | Reject]:
     """Yield the opened records in their order, with up to `_N_READ_AHEAD` of them under way."""
     waiting: deque[Future[_Opened | Reject]] = deque()
     with ThreadPoolExecutor(_N_THREADS, thread_name_prefix="intake") as pool:
         for record in records:
-            waiting.append(pool.submit(_open, record, max_pixels))
+            waiting.append(pool.submit(_open, record, max_pixels, needs_captions))
             if len(waiting) >= _N_READ_AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _open(record: CaptionRecord | Reject, max_pixels: int) -> _Opened | Reject:
+def _open(record: CaptionRecord | Reject, max_pixels: int, needs_captions: bool) -> _Opened | Reject:
     if isinstance(record, Reject):
         return record
     raw_text = record.file_name
     try:
-        raw_text = "\n".join(record.captions)
-        _check_captions(record.captions)
-        raw_text = record.file_name
+        if needs_captions:
+            raw_text = "\n".join(record.captions)
+            _check_captions(record.captions)
+            raw_text = record.file_name
         data = _read(record)
         facts = inspect_image(data, max_pixels)
     except BadRecord as fault:
