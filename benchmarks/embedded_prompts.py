@@ -31,7 +31,8 @@ from mminstruct.config.instructions import AugmentConfig, SummarizeConfig
 from mminstruct.encoders.clustering import cluster, nearest_members
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.llm.chat import Chat
-from mminstruct.llm.client import Endpoint, HttpChat
+from mminstruct.llm.client import HttpChat
+from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.embedded import EmbeddedServer, n_available_cores
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.near_copies import split_words
@@ -68,7 +69,7 @@ async def main() -> None:
     images = read_images(arguments.captions)
     with tempfile.TemporaryDirectory() as folder, EmbeddedServer() as server:
         async with aiohttp.ClientSession() as session:
-            endpoint = Endpoint(server.base_url, server.model, None, 32, 600.0, 4, {})
+            endpoint = Endpoint((server.base_url,), server.model, concurrency=32, timeout_s=600)
             with ReplyStore(Path(folder)) as store:
                 rows = await measure(HttpChat(endpoint, store, session), images, arguments.n, arguments.show)
     table = as_markdown(rows)

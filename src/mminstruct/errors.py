@@ -7,6 +7,7 @@
     ├── MissingExtraError  an optional package or an embedded model is not installed
     ├── ModelError         a model folder cannot be loaded
     ├── EndpointError      an LLM endpoint refuses every request (401, no such model, gone)
+    ├── BudgetError        the run has spent what its budget allows
     ├── StoreError         the reply store cannot be opened, read or written
     ├── RunError           a run folder is not one, is in use, or lacks what was asked for
     └── ExportError        an export failed its own check, or its target is in the way
@@ -47,6 +48,10 @@ class ModelError(MMInstructError):
 
 class EndpointError(MMInstructError):
     """An LLM endpoint refuses every request; everything received so far is kept."""
+
+
+class BudgetError(MMInstructError):
+    """The run's budget is used up; everything received so far is kept."""
 
 
 class StoreError(MMInstructError):

@@ -11,9 +11,10 @@ import pytest
 from aiohttp import web
 
 from mminstruct.errors import EndpointError
-from mminstruct.llm import client as client_module
+from mminstruct.llm import retries
 from mminstruct.llm.chat import Message, Request, RequestFailed
-from mminstruct.llm.client import Endpoint, HttpChat
+from mminstruct.llm.client import HttpChat
+from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.rows import Reason
 from support.llm_server import LlmServer, completion, status
@@ -39,18 +40,17 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.01)
 
 
 def endpoint(base_url: str, **changes: object) -> Endpoint:
     settings: dict[str, object] = {
-        "base_url": base_url,
+        "addresses": (base_url,),
         "model": "m",
-        "api_key": None,
         "concurrency": 8,
         "timeout_s": 5.0,
         "max_tries": 3,
-        "parameters": {},
+        "give_up_after_s": 0.2,
     }
     return Endpoint(**{**settings, **changes})  # type: ignore[arg-type]
 
@@ -182,7 +182,7 @@ class TestRefusals:
     async def test_nobody_listening_stops_the_run(self, store: ReplyStore, session: aiohttp.ClientSession) -> None:
         with LlmServer() as server:
             gone = server.base_url
-        with pytest.raises(EndpointError, match=r"Nobody answers at .* after 3 tries"):
+        with pytest.raises(EndpointError, match=r"Nobody answers at .* for \d s: .*Start the server"):
             await HttpChat(endpoint(gone), store, session).ask(ask())
 
     async def test_null_content_is_an_empty_reply(

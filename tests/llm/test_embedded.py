@@ -16,8 +16,9 @@ import pytest
 from mminstruct.errors import MissingExtraError, ModelError
 from mminstruct.llm import embedded
 from mminstruct.llm.chat import Request
-from mminstruct.llm.client import Endpoint, HttpChat
+from mminstruct.llm.client import HttpChat
 from mminstruct.llm.embedded import EmbeddedServer, model_file
+from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.prompts.template import VARIABLES, load_prompt
 from mminstruct.stages.instruction_form import read_instruction
@@ -31,7 +32,7 @@ def server() -> Iterator[EmbeddedServer]:
 
 @pytest.fixture
 async def chat(server: EmbeddedServer, tmp_path: Path) -> AsyncIterator[HttpChat]:
-    endpoint = Endpoint(server.base_url, server.model, None, 8, 120.0, 3, {})
+    endpoint = Endpoint((server.base_url,), server.model, concurrency=8)
     async with aiohttp.ClientSession() as session:
         with ReplyStore(tmp_path) as store:
             yield HttpChat(endpoint, store, session)

@@ -216,11 +216,11 @@ class TestFaults:
         self, config_file: Path, server: LlmServer
     ) -> None:
         server.always = lambda body: status(400, "unknown field")
-        with pytest.raises(RunError, match=r"Stage augment has rejected all of its 40 rows \(request_refused 40\)"):
-            run(config_file)
-        assert sum(1 for _ in tables(config_file).raw_instructions.rejects()) == 40
+        with pytest.raises(RunError, match=r"Stage augment has rejected all of its 12 rows \(request_refused 12\)"):
+            run(config_file, "augment.n_instructions=12")
+        assert sum(1 for _ in tables(config_file).raw_instructions.rejects()) == 12
         server.always = lambda body: None
-        manifest, _ = run(config_file)
+        manifest, _ = run(config_file, "augment.n_instructions=12")
         assert manifest.stages["split"].status == "done"
 
     def test_a_dead_endpoint_stops_the_run_and_the_next_one_goes_on(self, config_file: Path, server: LlmServer) -> None:

@@ -58,6 +58,7 @@ class LlmServer:
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._start())
+        self._loop.call_soon(self._ready.set)  # from within run_forever, or an early stop would be lost
         self._loop.run_forever()
         self._loop.run_until_complete(self._runner.cleanup())
         self._loop.close()
@@ -71,7 +72,6 @@ class LlmServer:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self.port = self._runner.addresses[0][1]
-        self._ready.set()
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         self.n_received += 1

@@ -1,76 +1,80 @@
-"""The HTTP client: the OpenAI chat and completion protocols, with bounded concurrency, retries and the reply store.
+"""The HTTP client: the OpenAI chat and completion protocols, with the reply store, retries and a budget.
 
-    Request ──► reply store ──(not there)──► endpoint ──► reply store ──► Reply
+    Request ──► reply store ──(not there)──► a place at an address ──► endpoint ──► reply store ──► Reply
 
-What a retry can mend (429, 5xx, a broken connection, a reply that is no JSON) is tried again with growing, jittered
-pauses; what concerns one row (400, 413, 422) fails that row; what concerns every row (401, 403, no such model, nobody
-listening) stops the run.
+A place is held until the reply is committed, so that no more than `concurrency` replies can ever be lost. Faults are
+sorted in `faults.py`; what is done about each is decided in `retries.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import aiohttp
 
-from mminstruct.errors import EndpointError
-from mminstruct.llm.chat import Reply, Request, RequestFailed
+from mminstruct.errors import BudgetError, EndpointError, MMInstructError
+from mminstruct.llm.addresses import Addresses, Place
+from mminstruct.llm.budget import Budget
+from mminstruct.llm.chat import Reply, Request
+from mminstruct.llm.endpoint import Endpoint
+from mminstruct.llm.exchange import exchange, read_completion
+from mminstruct.llm.faults import Fault, exhausted_for_s
+from mminstruct.llm.pictures import PictureCache
 from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.usage import Account, Usage
-from mminstruct.rows import Reason
+from mminstruct.llm.retries import Retries, Tries
+from mminstruct.llm.usage import Account, Spent, Usage
 
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 30.0
-_REFUSED_FOR_EVERY_ROW = {401, 403, 404}
-_WORTH_A_RETRY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+_CHARACTERS_PER_TOKEN = 4.0
+_ROWS_PER_PLACE = 2  # rows to work on at once: those that wait out a pause must not leave places empty
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a model is asked and how hard; `parameters` are added to every request's body."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request on its way."""
 
-    base_url: str
-    model: str
-    api_key: str | None
-    concurrency: int
-    timeout_s: float
-    max_tries: int
-    parameters: dict[str, Any]
-
-
-class _TryAgain(Exception):
-    def __init__(self, reason: Reason, detail: str, pause_s: float | None = None, unreachable: bool = False) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-        self.pause_s = pause_s  # what the server asked for with Retry-After
-        self.unreachable = unreachable
+    request_id: str
+    text: str  # JSON, as the store keeps it
+    data: bytes  # as the wire has it: with the pictures
+    path: str
+    n_tokens: float  # about, for the rate limit
 
 
 class HttpChat:
-    """A language model at an OpenAI-compatible endpoint; satisfies `Chat`. One instance a stage, for its usage."""
+    """A language model at OpenAI-compatible addresses; satisfies `Chat`. One instance a stage, for its usage."""
 
-    def __init__(self, endpoint: Endpoint, store: ReplyStore, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        store: ReplyStore,
+        session: aiohttp.ClientSession,
+        account: Account | None = None,
+        budget: Budget | None = None,
+        pictures: PictureCache | None = None,
+    ) -> None:
         self.model = endpoint.model
         self.usage = Usage()
         self._endpoint = endpoint
         self._store = store
         self._session = session
-        self._places = asyncio.Semaphore(endpoint.concurrency)
+        self._account = account or Account("", "")
+        self._budget = budget
+        self._pictures = pictures or PictureCache()
+        self._addresses = Addresses(endpoint)
+        self._retries = Retries(endpoint, self._addresses)
+        self._headers = endpoint.headers
+        self._limits = aiohttp.ClientTimeout(total=endpoint.timeout_s, sock_connect=min(30.0, endpoint.timeout_s))
+        self.rows_at_once = _ROWS_PER_PLACE * endpoint.concurrency * len(endpoint.addresses)
         self._asking: dict[str, asyncio.Future[Reply]] = {}
-        self._headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-        self._jitter = random.Random()
+        self._stopping: MMInstructError | None = None
 
     async def ask(self, request: Request) -> Reply:
-        """Return the stored reply, or ask the endpoint; see `Chat.ask`."""
-        request = Request(
-            request.messages, request.prompt, {**request.parameters, **self._endpoint.parameters}, request.sample
-        )
-        request_id = request.request_id(self.model)
+        """Return the stored reply, or ask the endpoint; see `Chat.ask`. Raises BudgetError where nothing is left."""
+        if self._endpoint.parameters:
+            request = replace(request, parameters={**request.parameters, **self._endpoint.parameters})
+        canonical = request.canonical()
+        request_id = request.request_id(self.model, canonical)
         stored = self._store.get(request_id)
         if stored is not None:
             self.usage.cached += 1
@@ -80,7 +84,7 @@ class HttpChat:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._asking[request_id] = future
         try:
-            reply = await self._ask_endpoint(request, request_id)
+            reply = await self._until_answered(await self._call(request, request_id, canonical))
             future.set_result(reply)
             return reply
         except BaseException as error:
@@ -91,101 +95,72 @@ class HttpChat:
         finally:
             del self._asking[request_id]
 
-    async def _ask_endpoint(self, request: Request, request_id: str) -> Reply:
-        body = {"model": self.model, **request.body()}
-        path = "chat/completions" if request.messages else "completions"
-        url = f"{self._endpoint.base_url.rstrip('/')}/{path}"
-        async with self._places:
-            reply = await self._with_retries(url, body, request_id)
-            self.usage.requests += 1
-            self.usage.prompt_tokens += reply.prompt_tokens
-            self.usage.completion_tokens += reply.completion_tokens
-            await self._store.put(reply, json.dumps(body, ensure_ascii=False), Account("", ""), None)
+    async def _call(self, request: Request, request_id: str, canonical: str) -> _Call:
+        text = f'{{"model": {json.dumps(self.model, ensure_ascii=False)}, {canonical[1:]}'
+        sent = await self._pictures.fill_in(text, request, request_id)
+        completion_tokens = self.usage.completion_tokens / max(1, self.usage.requests)  # as far as is known by now
+        n_tokens = len(text) / _CHARACTERS_PER_TOKEN + completion_tokens
+        path = "/chat/completions" if request.messages else "/completions"
+        return _Call(request_id, text, _utf8(sent), path, n_tokens)
+
+    async def _until_answered(self, call: _Call) -> Reply:
+        tries = Tries(call.request_id)
+        while True:
+            place = await self._addresses.enter(call.n_tokens)
+            if error := self._reason_to_stop():
+                self._addresses.leave(place)
+                raise await self._stop(error)
+            fault: Fault | None = None
+            try:
+                return await self._try_once(call, place)
+            except Fault as caught:
+                fault = caught
+            finally:
+                self._addresses.leave(place, fault, call.request_id)
+            await asyncio.sleep(await self._pause_s(fault, tries, place))
+
+    async def _try_once(self, call: _Call, place: Place) -> Reply:
+        address, loop = place.address, asyncio.get_running_loop()
+        sent_at = loop.time()
+        content, headers = await exchange(
+            self._session, address.url + call.path, call.data, self._headers, self._limits
+        )
+        reply = read_completion(content, call.request_id, self.model)
+        now = loop.time()
+        address.replied(place.round, now - sent_at, exhausted_for_s(headers), now)
+        address.correct(reply.prompt_tokens + reply.completion_tokens - call.n_tokens, now)
+        cost = self._endpoint.cost(reply.prompt_tokens, reply.completion_tokens)
+        self.usage.requests += 1
+        self.usage.prompt_tokens += reply.prompt_tokens
+        self.usage.completion_tokens += reply.completion_tokens
+        if self._budget is not None:
+            self._budget.charge(Spent(1, reply.prompt_tokens, reply.completion_tokens, cost))
+        await self._store.put(reply, call.text, self._account, cost)
         return reply
 
-    async def _with_retries(self, url: str, body: dict[str, Any], request_id: str) -> Reply:
-        pause_s = _FIRST_PAUSE_S
-        for n_tries in range(1, self._endpoint.max_tries + 1):
-            try:
-                return await self._try_once(url, body, request_id)
-            except _TryAgain as failure:
-                if n_tries == self._endpoint.max_tries:
-                    raise self._given_up(url, request_id, failure) from failure
-                wait_s = failure.pause_s if failure.pause_s is not None else self._jitter.uniform(pause_s / 2, pause_s)
-            self.usage.retries += 1
-            await asyncio.sleep(min(wait_s, _LONGEST_PAUSE_S))
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        raise AssertionError("max_tries is at least 1")
-
-    def _given_up(self, url: str, request_id: str, failure: _TryAgain) -> Exception:
-        n_tries = self._endpoint.max_tries
-        if failure.unreachable:
-            return EndpointError(
-                f"Nobody answers at {url} after {n_tries} tries: {failure.detail}. Start the server or mend "
-                "`base_url`, then run the same command again; every reply received so far is kept."
-            )
-        return RequestFailed(request_id, failure.reason, f"{failure.detail} (given up after {n_tries} tries)")
-
-    async def _try_once(self, url: str, body: dict[str, Any], request_id: str) -> Reply:
-        timeout = aiohttp.ClientTimeout(total=self._endpoint.timeout_s)
+    async def _pause_s(self, fault: Fault, tries: Tries, place: Place) -> float:
+        """Return the seconds until the next try, or raise where there is none."""
+        now = asyncio.get_running_loop().time()
         try:
-            async with self._session.post(url, json=body, headers=self._headers, timeout=timeout) as response:
-                data = await response.read()
-                status, retry_after = response.status, response.headers.get("Retry-After", "")
-        except TimeoutError as error:
-            detail = f"no whole reply within {self._endpoint.timeout_s:g} s"
-            raise _TryAgain(Reason.REQUEST_FAILED, detail) from error
-        except aiohttp.ClientConnectorError as error:
-            raise _TryAgain(Reason.REQUEST_FAILED, str(error), unreachable=True) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _TryAgain(Reason.REQUEST_FAILED, f"connection broken: {error!r}") from error
-        if status != 200:
-            raise self._refusal(url, status, data, retry_after, request_id)
-        return self._read_reply(data, request_id)
+            pause_s = self._retries.pause_s(fault, tries, place.address, len(self._asking), now)
+        except EndpointError as error:
+            raise await self._stop(error) from fault
+        self.usage.retries += 1
+        return pause_s
 
-    def _refusal(self, url: str, status: int, data: bytes, retry_after: str, request_id: str) -> Exception:
-        detail = f"HTTP {status}: {_error_text(data)}"
-        if status in _REFUSED_FOR_EVERY_ROW:
-            return EndpointError(
-                f"The endpoint {url} refuses model {self.model!r} with {detail}. Check `base_url`, `model` and the key "
-                "that `api_key_env` names, then run the same command again; every reply received so far is kept."
-            )
-        if status in _WORTH_A_RETRY:
-            return _TryAgain(Reason.REQUEST_FAILED, detail, _seconds(retry_after))
-        return RequestFailed(request_id, Reason.REQUEST_REFUSED, detail)
+    def _reason_to_stop(self) -> MMInstructError | None:
+        if self._stopping is not None:
+            return self._stopping
+        reached = self._budget.reached() if self._budget is not None else None
+        return BudgetError(reached) if reached else None
 
-    def _read_reply(self, data: bytes, request_id: str) -> Reply:
-        try:
-            content = json.loads(data)
-            choice = content["choices"][0]
-            text = choice["message"]["content"] if "message" in choice else choice["text"]
-            usage = content.get("usage") or {}
-            return Reply(
-                request_id,
-                text or "",  # null content is how some endpoints say "nothing"
-                choice.get("finish_reason") or "stop",
-                self.model,
-                int(usage.get("prompt_tokens") or 0),
-                int(usage.get("completion_tokens") or 0),
-            )
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            start = data[:200].decode("utf-8", "replace")
-            detail = f"expected a chat completion in JSON, found {start!r} ({error!r})"
-            raise _TryAgain(Reason.UNREADABLE_REPLY, detail) from error
+    async def _stop(self, error: MMInstructError) -> MMInstructError:
+        """Send nothing more, let those in flight come home to the store, and return the error to raise."""
+        self._stopping = self._stopping or error
+        await self._addresses.at_rest()
+        return self._stopping
 
 
-def _error_text(data: bytes) -> str:
-    """Return the message inside an error body of the OpenAI form, or the body's beginning."""
-    text = data.decode("utf-8", "replace")
-    try:
-        error = json.loads(text)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, LookupError, TypeError):
-        return text[:300]
-
-
-def _seconds(retry_after: str) -> float | None:
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:  # absent, or an HTTP date: the usual pauses serve
-        return None
+def _utf8(text: str) -> bytes:
+    """Return JSON text as bytes; a lone surrogate, which has no UTF-8 form, as its escape."""
+    return text.encode("utf-8", "backslashreplace")

@@ -18,9 +18,13 @@ from mminstruct.config.run import RunConfig
 from mminstruct.encoders.image_text import ImageTextEncoder, load_image_text_encoder
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.encoders.text import load_text_encoder
-from mminstruct.llm.client import Endpoint, HttpChat
+from mminstruct.llm.budget import Budget
+from mminstruct.llm.client import HttpChat
 from mminstruct.llm.embedded import N_SLOTS, EmbeddedServer
+from mminstruct.llm.endpoint import Endpoint
+from mminstruct.llm.pictures import PictureCache
 from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.usage import Account, Spent
 from mminstruct.prompts.template import Prompt, PromptName, load_prompt
 from mminstruct.readers.seeds import load_seeds
 from mminstruct.rows import Seed
@@ -37,10 +41,10 @@ _PROMPT_NAMES: dict[str, PromptName] = {
 class Backends:
     """The outside of one run. Use as an asynchronous context manager: it stops servers and closes files at its end."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, run_id: str = "") -> None:
         self._config = config
+        self._run_id = run_id  # who pays
         self._stack = AsyncExitStack()
-        self._store: ReplyStore | None = None
         self._session: aiohttp.ClientSession | None = None
         self._embedded: EmbeddedServer | None = None
 
@@ -54,34 +58,56 @@ class Backends:
 
     async def chat(self, stage: str) -> HttpChat:
         """Return the stage's language model, with a usage count of its own."""
-        llm = self._config.llm_for(stage)
-        if self._store is None:
-            self._store = self._stack.enter_context(ReplyStore(Path(self._config.replies)))
         if self._session is None:
             # No limit: each client bounds its own requests. Idle connections are dropped before the usual server drops
             # them (after 5 s in uvicorn, so in vLLM, and in llama.cpp), which a request in that moment would pay for.
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
             self._session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        return HttpChat(await self._endpoint(llm), self._store, self._session)
+        endpoint = await self._endpoint(self._config.llm_for(stage))
+        account = Account(self._run_id, stage)
+        return HttpChat(endpoint, self._store, self._session, account, self._budget, self._pictures)
+
+    def spent(self) -> dict[tuple[str, str], Spent]:
+        """Return what this run has paid for in all its sessions, by stage and model."""
+        return self._store.spent(self._run_id)
+
+    @cached_property
+    def _store(self) -> ReplyStore:
+        return self._stack.enter_context(ReplyStore(Path(self._config.replies)))
+
+    @cached_property
+    def _budget(self) -> Budget:
+        return Budget(self._config.budget, sum(self.spent().values(), Spent()))
+
+    @cached_property
+    def _pictures(self) -> PictureCache:
+        return PictureCache()
 
     async def _endpoint(self, llm: LlmConfig) -> Endpoint:
         if llm.kind == "embedded":
             if self._embedded is None:
                 server = EmbeddedServer()
                 self._embedded = await asyncio.to_thread(self._stack.enter_context, server)
-            base_url, model = self._embedded.base_url, self._embedded.model
+            addresses: tuple[str, ...] = (self._embedded.base_url,)
+            model = self._embedded.model
             concurrency = min(llm.concurrency, N_SLOTS)  # more would only wait in its queue, and time out there
         else:
-            assert llm.addresses and llm.model is not None, "checked when the config was read"
-            base_url, model, concurrency = llm.addresses[0], llm.model, llm.concurrency
+            assert llm.model is not None, "checked when the config was read"
+            addresses, model, concurrency = llm.addresses, llm.model, llm.concurrency
         return Endpoint(
-            base_url=base_url,
+            addresses=addresses,
             model=model,
             api_key=os.environ.get(llm.api_key_env) if llm.api_key_env else None,
             concurrency=concurrency,
+            requests_per_minute=llm.requests_per_minute,
+            tokens_per_minute=llm.tokens_per_minute,
             timeout_s=llm.timeout_s,
             max_tries=llm.max_tries,
+            give_up_after_s=llm.give_up_after_s,
+            batch_size=llm.batch_size,
+            batch_poll_s=llm.batch_poll_s,
             parameters=llm.parameters,
+            price=llm.price_in_force,
         )
 
     def check(self, stages: Sequence[str]) -> None:

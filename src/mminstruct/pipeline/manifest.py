@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mminstruct.errors import RunError
+from mminstruct.llm.usage import Spent
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Reject
 
@@ -17,7 +18,11 @@ NAME = "manifest.json"
 
 @dataclass
 class StageRecord:
-    """One stage's entry. `seconds`, `requests` and tokens add up over all the sessions that worked on it."""
+    """One stage's entry.
+
+    `seconds` and `cached` add up over the sessions that worked on it in its present form. Requests, tokens and cost are
+    all that this run has paid for this stage, in earlier forms too; `paid` has them by model.
+    """
 
     fingerprint: str
     status: str = "running"  # or `done`, or `stale`: done, but a stage before it has been made anew since
@@ -29,12 +34,20 @@ class StageRecord:
     cached: int = 0  # served by the reply store
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost: float | None = None  # None: no price is known
+    cost: float | None = None  # None: nothing was asked, or no price is known
+    paid: dict[str, dict[str, float | None]] = field(default_factory=dict)  # the same, by model
     seconds: float = 0.0
     model: str = ""  # the language model or the encoder
     tables: dict[str, int] = field(default_factory=dict)  # rows of each table it wrote
     output: str = ""  # content hash of those tables
     notes: list[str] = field(default_factory=list)  # what a reader of the run should know
+
+    def book(self, paid: dict[str, Spent]) -> None:
+        """Take over what was paid for, by model."""
+        total = sum(paid.values(), Spent())
+        self.requests, self.cost = total.requests, total.cost
+        self.prompt_tokens, self.completion_tokens = total.prompt_tokens, total.completion_tokens
+        self.paid = {model: asdict(spent) for model, spent in paid.items()}
 
     def count_rejects(self, rejects: Iterable[Reject]) -> None:
         """Add rejects to the counts."""
@@ -50,6 +63,7 @@ class Manifest:
 
     stages: dict[str, StageRecord] = field(default_factory=dict)
     version: str = ""  # of mminstruct
+    run_id: str = ""  # under which the reply store books what the run pays for
 
 
 def read_manifest(folder: Folder) -> Manifest:
@@ -59,7 +73,7 @@ def read_manifest(folder: Folder) -> Manifest:
     try:
         content: dict[str, Any] = json.loads(folder.read(NAME))
         stages = {name: StageRecord(**record) for name, record in content["stages"].items()}
-        return Manifest(stages, content["version"])
+        return Manifest(stages, content["version"], content.get("run_id", ""))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RunError(
             f"{folder.path(NAME)} is not a run's manifest ({error!r}). Remove it and run again: finished work is made "

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from mminstruct import __version__
 from mminstruct.config.file import dump_config
@@ -74,11 +75,17 @@ class Run:
     manifest: Manifest
     backends: Backends
     progress: Progress
-    record: StageRecord  # of the stage that is running
+    stage: str  # that is running
+    record: StageRecord  # its own
     usage: Usage | None = None  # of its language model
+    cached_before: int = 0  # replies from the store in the stage's earlier sessions
 
     def save(self) -> None:
-        """Write the manifest as it stands."""
+        """Write the manifest as it stands, with what was paid for so far."""
+        if self.usage is not None:
+            spent = self.backends.spent()
+            self.record.book({model: spent[stage, model] for stage, model in spent if stage == self.stage})
+            self.record.cached = self.cached_before + self.usage.cached
         write_manifest(self.folder, self.manifest)
 
 
@@ -110,11 +117,11 @@ async def run_steps(
     folder = Folder(config.run_dir)
     with locked(config.run_dir):
         manifest = read_manifest(folder)
-        manifest.version = __version__
+        manifest.version, manifest.run_id = __version__, manifest.run_id or uuid4().hex
         folder.write("config.yaml", dump_config(config).encode())
         forced = False
-        async with Backends(config) as backends:
-            run = Run(config, folder, Tables(folder), manifest, backends, progress, StageRecord(""))
+        async with Backends(config, manifest.run_id) as backends:
+            run = Run(config, folder, Tables(folder), manifest, backends, progress, "", StageRecord(""))
             for number, step in enumerate(chosen):
                 forced = forced or step.stage == first
                 remaining = [later.stage for later in chosen[number:]]
@@ -149,7 +156,7 @@ async def _bring_up_to_date(
     elif not step.in_parts:
         _clear(tables)
     run.backends.check(remaining)  # a package or a folder that is missing stops the run before it costs anything
-    run.record, run.usage = record, None
+    run.stage, run.record, run.usage, run.cached_before = step.stage, record, None, record.cached
     run.manifest.stages[step.stage] = record
     record.status, record.notes = "running", []
     for later in steps[steps.index(step) + 1 :]:
@@ -165,7 +172,6 @@ async def _bring_up_to_date(
         record.status = "done"
     finally:  # also when interrupted: what was asked and spent so far is told
         record.seconds += time.monotonic() - started
-        _add_usage(record, run, step.stage)
         run.save()
     run.progress.stage_ended(step.stage, record, skipped=False)
 
@@ -205,17 +211,3 @@ def _count(record: StageRecord, tables: Iterable[Table[Any]]) -> None:
         hashes.append(table.content_hash())
     record.n_out = sum(record.tables.values())
     record.output = content_id(*hashes)
-
-
-def _add_usage(record: StageRecord, run: Run, stage: str) -> None:
-    usage = run.usage
-    if usage is None:
-        return
-    record.requests += usage.requests
-    record.cached += usage.cached
-    record.prompt_tokens += usage.prompt_tokens
-    record.completion_tokens += usage.completion_tokens
-    price = run.config.llm_for(stage).price
-    if price is not None:
-        spent = usage.prompt_tokens * price.prompt_per_million + usage.completion_tokens * price.completion_per_million
-        record.cost = (record.cost or 0.0) + spent / 1e6

@@ -35,8 +35,8 @@ async def augment_step(run: Run) -> None:
     config, seeds = run.config.augment, run.backends.seeds
     images = _draw_images(run.tables.images.rows(), config.n_instructions, run.config.seed)
     tasks = plan_augment(images, seeds, config, run.config.seed)
-    chat, prompt = await _open_chat(run, "augment"), run.backends.prompt("augment")
-    results = await _ask_all(run, "augment", tasks, partial(augment, chat=chat, prompt=prompt, config=config))
+    chat, prompt = await _open_chat(run), run.backends.prompt("augment")
+    results = await _ask_all(run, chat, tasks, partial(augment, chat=chat, prompt=prompt, config=config))
     raws, rejects = part_rejects(results)
     raws, copies = drop_near_copies(raws, seeds, config.near_copy_similarity)
     run.tables.raw_instructions.write_part(0, raws, [*rejects, *copies])
@@ -52,9 +52,9 @@ async def summarize_step(run: Run) -> None:
     drawn = {raw.image_id for raw in raws}
     descriptions = {image.image_id: image.description for image in run.tables.images.rows() if image.image_id in drawn}
     tasks = plan_summaries(raws, clusters.labels, shown, descriptions, config)
-    chat, prompt = await _open_chat(run, "summarize"), run.backends.prompt("summarize")
+    chat, prompt = await _open_chat(run), run.backends.prompt("summarize")
     work = partial(summarize, chat=chat, prompt=prompt, config=config)
-    drafts, rejects = part_rejects(await _ask_all(run, "summarize", tasks, work))
+    drafts, rejects = part_rejects(await _ask_all(run, chat, tasks, work))
     instructions, merged = merge_drafts(
         drafts,
         encoder.encode_texts([draft.text for draft in drafts]),
@@ -74,7 +74,7 @@ async def exemplars_step(run: Run) -> None:
     needed = {match.image_id for match in matches}
     images = {image.image_id: image for image in run.tables.images.rows() if image.image_id in needed}
     tasks = [ExemplarTask(images[match.image_id], instructions[match.instruction_id], match) for match in matches]
-    chat, prompt = await _open_chat(run, "exemplars"), run.backends.prompt("exemplars")
+    chat, prompt = await _open_chat(run), run.backends.prompt("exemplars")
     rules = exemplar_rules(run.config)
 
     def check(task: ExemplarTask, reply: Reply) -> Reject | None:
@@ -90,7 +90,7 @@ async def exemplars_step(run: Run) -> None:
         return None if verdict.kept else replace(to_reject(candidate, verdict), stage="exemplars")
 
     work = partial(write_exemplar, chat=chat, prompt=prompt, config=config, check=check)
-    exemplars, rejects = part_rejects(await _ask_all(run, "exemplars", tasks, work))
+    exemplars, rejects = part_rejects(await _ask_all(run, chat, tasks, work))
     run.tables.exemplars.write_part(0, exemplars, rejects)
 
 
@@ -103,7 +103,7 @@ async def answer_step(run: Run) -> None:
     n_rows = run.tables.matches.count()
     run.record.n_in = n_rows
     run.progress.stage_started("answer", n_rows, sum(len(table.read_part(index)) for index in done))
-    chat, prompt = await _open_chat(run, "answer"), run.backends.prompt("answer")
+    chat, prompt = await _open_chat(run), run.backends.prompt("answer")
 
     def tasks_of(index: int) -> list[AnswerTask]:
         images = {image.image_id: image for image in run.tables.images.read_part(index)}
@@ -120,7 +120,7 @@ async def answer_step(run: Run) -> None:
 
     work = _reported(run, partial(answer, chat=chat, prompt=prompt, config=config))
     shards = ((index, tasks_of(index)) for index in run.tables.matches.parts() if index not in done)
-    await run_shards(shards, work, finish, run.config.llm_for("answer").concurrency)
+    await run_shards(shards, work, finish, chat.rows_at_once)
 
 
 def exemplar_rules(config: RunConfig) -> FilterConfig:
@@ -162,25 +162,25 @@ def seeds_fingerprint(run: Run) -> str:
     return content_id(*(f"{seed.category}\n{seed.instruction}" for seed in run.backends.seeds))
 
 
-async def _open_chat(run: Run, stage: str) -> HttpChat:
-    chat = await run.backends.chat(stage)
+async def _open_chat(run: Run) -> HttpChat:
+    chat = await run.backends.chat(run.stage)
     run.usage = chat.usage
     run.record.model = chat.model
     return chat
 
 
 async def _ask_all(
-    run: Run, stage: str, tasks: Sequence[Task], work: Callable[[Task], Awaitable[Row | Reject]]
+    run: Run, chat: HttpChat, tasks: Sequence[Task], work: Callable[[Task], Awaitable[Row | Reject]]
 ) -> list[Row | Reject]:
     """Work on all tasks of a stage whose whole result fits in memory; results in the tasks' order."""
     run.record.n_in = len(tasks)
-    run.progress.stage_started(stage, len(tasks), 0)
+    run.progress.stage_started(run.stage, len(tasks), 0)
     collected: list[Row | Reject] = []
 
     def finish(index: int, results: list[Row | Reject]) -> None:
         collected.extend(results)
 
-    await run_shards([(0, tasks)], _reported(run, work), finish, run.config.llm_for(stage).concurrency)
+    await run_shards([(0, tasks)], _reported(run, work), finish, chat.rows_at_once)
     return collected
 
 
