@@ -20,6 +20,7 @@ from mminstruct.llm.usage import Usage
 from mminstruct.pipeline.manifest import StageRecord
 
 _PLAIN_EVERY_S = 10.0
+_LIVE_EVERY_S = 0.1  # more often than anybody can read; at thousands of rows a second each update would cost
 
 
 def one_line(stage: str, record: StageRecord, skipped: bool) -> str:
@@ -70,7 +71,8 @@ class LiveProgress:
             console=console,
             transient=True,
         )
-        self._rate = _Rate()
+        self._rate, self._n_done = _Rate(), 0
+        self._told = 0.0
 
     def __enter__(self) -> LiveProgress:
         self._bars.start()
@@ -83,14 +85,18 @@ class LiveProgress:
 
     def stage_started(self, stage: str, n_rows: int | None, n_done: int) -> None:
         """Show a bar."""
-        self._rate = _Rate()
+        self._rate, self._n_done, self._told = _Rate(), n_done, 0.0
         self._task = self._bars.add_task(stage, total=n_rows, completed=n_done, told="")
 
     def advanced(self, n_rows: int, n_rejected: int, usage: Usage | None) -> None:
         """Move the bar."""
         self._rate.n_rows += n_rows
         self._rate.n_rejected += n_rejected
-        self._bars.update(self._task, advance=n_rows, told=self._rate.text(usage))
+        now = time.monotonic()
+        if now - self._told >= _LIVE_EVERY_S:
+            self._told = now
+            completed = self._n_done + self._rate.n_rows
+            self._bars.update(self._task, completed=completed, told=self._rate.text(usage))
 
     def stage_ended(self, stage: str, record: StageRecord, skipped: bool) -> None:
         """Replace the bar by one line."""

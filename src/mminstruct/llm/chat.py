@@ -15,6 +15,9 @@ from typing import Any, Protocol
 from mminstruct.rows import Reason
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """An image that goes with a turn: sent as a data URL, known to the reply store by its content alone."""
@@ -68,7 +71,7 @@ class Request:
 
     def canonical(self) -> str:
         """Return the body as the one JSON text that stands for it: keys sorted, letters as they are."""
-        return json.dumps(self.body(), sort_keys=True, ensure_ascii=False)
+        return _ENCODER.encode(self.body())
 
     def request_id(self, model: str, canonical: str | None = None) -> str:
         """Return the key under which the reply is stored: the model's name, the text, the parameters, the sample.
