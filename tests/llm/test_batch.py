@@ -1,0 +1,350 @@
+"""Asking through the Batch API, against a real server that speaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from mminstruct.config.budget import BudgetConfig
+from mminstruct.errors import BudgetError, EndpointError
+from mminstruct.llm import batch as batch_module
+from mminstruct.llm import batch_draft
+from mminstruct.llm.batch import BatchChat
+from mminstruct.llm.budget import Budget
+from mminstruct.llm.chat import Message, Request, RequestFailed
+from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.usage import Account, Spent
+from mminstruct.rows import Reason
+from support.batch_server import BatchServer, Body, Plan, echo
+from support.batch_session import ACCOUNT, ask_all, endpoint, question, session
+
+
+@pytest.fixture
+def server() -> Iterator[BatchServer]:
+    with BatchServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def short_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_draft, "QUIET_S", 0.1)
+
+
+def files_left(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "batches").iterdir())
+
+
+def spent(folder: Path) -> Spent:
+    with ReplyStore(folder) as store:
+        return sum(store.spent(ACCOUNT.run_id).values(), Spent())
+
+
+class TestOneBatch:
+    async def test_requests_go_up_as_the_api_wants_them(self, server: BatchServer, tmp_path: Path) -> None:
+        async with session(server.base_url, tmp_path, api_key="secret", parameters={"temperature": 0.5}) as chat:
+            replies = await ask_all(chat, range(3))
+        assert [reply.text for reply in replies] == [f"Reply to question {number}" for number in range(3)]
+        (upload,) = server.uploads
+        assert upload.purpose == "batch"
+        assert upload.lines[1] == {
+            "custom_id": replies[1].request_id,
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {"model": "m", "temperature": 0.5, "messages": [{"role": "user", "content": "question 1"}]},
+        }
+        (batch,) = server.batches
+        assert (batch.endpoint, batch.input_file_id) == ("/v1/chat/completions", upload.file_id)
+        assert list(batch.metadata) == ["mminstruct_batch"]
+        assert {headers["Authorization"] for headers in server.headers} == {"Bearer secret"}
+
+    async def test_replies_are_stored_booked_and_counted(self, server: BatchServer, tmp_path: Path) -> None:
+        async with session(server.base_url, tmp_path) as chat:
+            replies = await ask_all(chat, range(3))
+            usage = chat.usage
+            assert chat.n_waiting == 0
+        assert (usage.requests, usage.prompt_tokens, usage.completion_tokens, usage.cached) == (3, 300, 12, 0)
+        booked = spent(tmp_path)
+        assert (booked.requests, booked.prompt_tokens, booked.completion_tokens) == (3, 300, 12)
+        assert booked.cost == pytest.approx(300e-6 + 24e-6)
+        assert files_left(tmp_path) == []
+        with ReplyStore(tmp_path) as store:
+            body = store.request_body(replies[0].request_id)
+        assert body == {"model": "m", "messages": [{"role": "user", "content": "question 0"}]}
+
+    async def test_a_stored_reply_is_not_asked_again(self, server: BatchServer, tmp_path: Path) -> None:
+        for _ in range(2):
+            async with session(server.base_url, tmp_path) as chat:
+                replies = await ask_all(chat, range(2))
+        assert all(reply.cached for reply in replies)
+        assert (chat.usage.requests, chat.usage.cached) == (0, 2)
+        assert len(server.batches) == 1
+
+    async def test_the_same_question_of_two_rows_is_one_request(self, server: BatchServer, tmp_path: Path) -> None:
+        async with session(server.base_url, tmp_path) as chat:
+            await asyncio.gather(chat.ask(question(1)), chat.ask(question(1)))
+        assert server.n_asked == 1
+
+    async def test_text_beyond_ascii_survives(self, server: BatchServer, tmp_path: Path) -> None:
+        text = "Größe 图像 \u2028 \x85 \ud800"
+        async with session(server.base_url, tmp_path) as chat:
+            reply = await chat.ask(Request(messages=(Message("user", text),)))
+        assert server.uploads[0].lines[0]["body"]["messages"][0]["content"] == text
+        assert reply.text.startswith("Reply to Größe 图像 \u2028 \x85 ")
+
+    async def test_the_user_hears_of_every_step(self, server: BatchServer, tmp_path: Path) -> None:
+        server.usual_plan = Plan(delay_s=0.2)
+        heard: list[str] = []
+        async with session(server.base_url, tmp_path, told=heard.append) as chat:
+            await ask_all(chat, range(2))
+        name = server.batches[0].batch_id
+        assert heard[0].endswith("of 2 requests, 0.0 MB, is being uploaded.")
+        assert heard[1:] == [
+            f"answer: batch {name} in_progress, 0 of 2 requests done.",
+            f"answer: batch {name} completed, 2 of 2 requests done.",
+            f"answer: batch {name} completed: 2 of 2 requests have their reply.",
+        ]
+
+
+class TestGathering:
+    async def test_a_full_batch_is_sent_at_once(
+        self, server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(batch_draft, "QUIET_S", 3600)
+        async with session(server.base_url, tmp_path, batch_size=4) as chat:
+            assert chat.rows_at_once == 4
+            await ask_all(chat, range(8))
+        assert [batch.n_total for batch in server.batches] == [4, 4]
+
+    async def test_a_batch_ends_before_its_file_is_too_large(
+        self, server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(batch_module, "LARGEST_UPLOAD", 500)
+        async with session(server.base_url, tmp_path) as chat:
+            await ask_all(chat, range(5))
+            too_long = Request(messages=(Message("user", "long " * 100),))
+            with pytest.raises(RequestFailed, match="expected at most 500") as caught:
+                await chat.ask(too_long)
+        assert caught.value.reason == Reason.REQUEST_REFUSED
+        assert [batch.n_total for batch in server.batches] == [2, 2, 1]
+
+    async def test_plain_completions_go_in_a_batch_of_their_own(self, server: BatchServer, tmp_path: Path) -> None:
+        async with session(server.base_url, tmp_path) as chat:
+            chatted, continued = await asyncio.gather(chat.ask(question(1)), chat.ask(Request(prompt="Once")))
+        assert (chatted.text, continued.text) == ("Reply to question 1", "Continued Once")
+        assert {batch.endpoint for batch in server.batches} == {"/v1/chat/completions", "/v1/completions"}
+        assert {line["url"] for upload in server.uploads for line in upload.lines} == {
+            "/v1/chat/completions",
+            "/v1/completions",
+        }
+
+    async def test_rows_that_follow_on_a_reply_make_full_batches_too(self, server: BatchServer, tmp_path: Path) -> None:
+        numbers = iter(range(12))
+
+        async def worker(chat: BatchChat) -> None:
+            for number in numbers:
+                await chat.ask(question(number))
+
+        async with session(server.base_url, tmp_path, batch_size=4) as chat:
+            await asyncio.gather(*(worker(chat) for _ in range(chat.rows_at_once)))
+        assert [batch.n_total for batch in server.batches] == [4, 4, 4]
+
+    async def test_a_row_that_is_given_up_takes_nobody_with_it(self, server: BatchServer, tmp_path: Path) -> None:
+        async with session(server.base_url, tmp_path) as chat:
+            first, second = (asyncio.create_task(chat.ask(question(1))) for _ in range(2))
+            await asyncio.sleep(0)
+            first.cancel()
+            assert (await second).text == "Reply to question 1"
+
+    async def test_addresses_take_turns(self, server: BatchServer, tmp_path: Path) -> None:
+        with BatchServer() as other:
+            addresses = (server.base_url, other.base_url + "/")
+            async with session("", tmp_path, addresses=addresses, batch_size=2) as chat:
+                await ask_all(chat, range(8))
+        assert [len(server.batches), len(other.batches)] == [2, 2]
+
+
+class TestLinesThatFail:
+    async def test_a_refused_request_fails_alone(self, server: BatchServer, tmp_path: Path) -> None:
+        server.answer = lambda body: (
+            (400, {"error": {"message": "too long"}}) if "question 1" in json.dumps(body) else (200, echo(body))
+        )
+        async with session(server.base_url, tmp_path) as chat:
+            other, refused = await asyncio.gather(*map(chat.ask, map(question, (0, 1))), return_exceptions=True)
+        assert isinstance(refused, RequestFailed) and refused.reason == Reason.REQUEST_REFUSED
+        assert refused.detail == "HTTP 400: too long"
+        assert not isinstance(other, BaseException)
+        assert len(server.batches) == 1 and files_left(tmp_path) == []
+
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            (500, {"error": {"message": "sorry"}}),
+            (429, {"error": {"message": "sorry"}}),
+            (0, {}),
+            (200, {"choices": []}),
+            {"code": "server_error", "message": "sorry"},
+        ],
+    )
+    async def test_a_passing_failure_goes_into_the_next_batch(
+        self, failure: Body | tuple[int, Body], server: BatchServer, tmp_path: Path
+    ) -> None:
+        failed: list[object] = []
+
+        def answer(body: Body) -> tuple[int, Body] | Body:
+            if "question 1" in json.dumps(body) and len(failed) < 2:
+                failed.append(body)
+                return failure
+            return 200, echo(body)
+
+        server.answer = answer
+        async with session(server.base_url, tmp_path) as chat:
+            replies = await ask_all(chat, range(3))
+            assert chat.usage.retries == 2
+        assert replies[1].text == "Reply to question 1"
+        assert [batch.n_total for batch in server.batches] == [3, 1, 1]
+        assert spent(tmp_path).requests == 3
+
+    async def test_a_request_is_given_up_after_max_tries_batches(self, server: BatchServer, tmp_path: Path) -> None:
+        server.answer = lambda body: (500, {"error": {"message": "sorry"}})
+        async with session(server.base_url, tmp_path) as chat:
+            with pytest.raises(RequestFailed, match=r"HTTP 500: sorry \(given up after 3 batches\)") as caught:
+                await chat.ask(question(1))
+        assert caught.value.reason == Reason.REQUEST_FAILED
+        assert len(server.batches) == 3
+
+    async def test_a_reply_that_is_no_completion_keeps_its_reason(self, server: BatchServer, tmp_path: Path) -> None:
+        server.answer = lambda body: (200, {"hello": "there"})
+        async with session(server.base_url, tmp_path, max_tries=1) as chat:
+            with pytest.raises(RequestFailed, match="expected a chat completion") as caught:
+                await chat.ask(question(1))
+        assert caught.value.reason == Reason.UNREADABLE_REPLY
+
+    async def test_what_refuses_every_request_stops_the_run(self, server: BatchServer, tmp_path: Path) -> None:
+        server.answer = lambda body: (404, {"error": {"message": "no such model", "code": "model_not_found"}})
+        async with session(server.base_url, tmp_path) as chat:
+            with pytest.raises(EndpointError, match="refused every request of a batch for model 'm' with HTTP 404"):
+                await ask_all(chat, range(3))
+
+    async def test_lines_that_are_not_ours_and_repeats_are_left_alone(
+        self, server: BatchServer, tmp_path: Path
+    ) -> None:
+        put_file = server.put_file
+        stranger = b'{"custom_id": "somebody", "response": {"status_code": 200, "body": {}}, "error": null}\n'
+        server.put_file = lambda content: put_file(stranger + content + content)  # type: ignore[method-assign]
+        async with session(server.base_url, tmp_path) as chat:
+            await ask_all(chat, range(3))
+        assert spent(tmp_path).requests == 3
+
+
+class TestBatchesThatEndBadly:
+    async def test_what_expired_is_asked_again(self, server: BatchServer, tmp_path: Path) -> None:
+        server.plans = [Plan(status="expired", n_done=2)]
+        async with session(server.base_url, tmp_path) as chat:
+            replies = await ask_all(chat, range(5))
+        assert [reply.text for reply in replies] == [f"Reply to question {number}" for number in range(5)]
+        assert [batch.n_total for batch in server.batches] == [5, 3]
+        assert spent(tmp_path).requests == 5
+
+    async def test_what_always_expires_is_given_up(self, server: BatchServer, tmp_path: Path) -> None:
+        server.usual_plan = Plan(status="expired", n_done=0)
+        async with session(server.base_url, tmp_path, max_tries=2) as chat:
+            with pytest.raises(RequestFailed, match=r"completion window expired. \(given up after 2 batches\)"):
+                await chat.ask(question(1))
+
+    async def test_a_batch_that_fails_as_a_whole_stops_the_run(self, server: BatchServer, tmp_path: Path) -> None:
+        errors = [{"code": "model_not_found", "message": "no model m", "param": "body.model", "line": 1}]
+        server.plans = [Plan(status="failed", errors=errors)]
+        async with session(server.base_url, tmp_path) as chat:
+            with pytest.raises(EndpointError, match="failed the whole batch batch_2: model_not_found: no model m"):
+                await ask_all(chat, range(3))
+        assert files_left(tmp_path) == []
+        async with session(server.base_url, tmp_path) as chat:
+            assert len(await ask_all(chat, range(3))) == 3
+
+    async def test_a_cancelled_batch_stops_the_run_and_keeps_what_was_done(
+        self, server: BatchServer, tmp_path: Path
+    ) -> None:
+        server.plans = [Plan(status="cancelled", n_done=2)]
+        async with session(server.base_url, tmp_path) as chat:
+            outcomes = await asyncio.gather(*map(chat.ask, map(question, range(5))), return_exceptions=True)
+        assert sum(isinstance(outcome, EndpointError) for outcome in outcomes) == 3
+        assert "was cancelled at the endpoint" in str(outcomes[-1])
+        assert spent(tmp_path).requests == 2 and files_left(tmp_path) == []
+        async with session(server.base_url, tmp_path) as chat:
+            await ask_all(chat, range(5))
+        assert [batch.n_total for batch in server.batches] == [5, 3]
+
+    async def test_a_full_queue_alone_stops_the_run(self, server: BatchServer, tmp_path: Path) -> None:
+        errors = [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached for m."}]
+        server.plans = [Plan(status="failed", errors=errors)]
+        async with session(server.base_url, tmp_path) as chat:
+            with pytest.raises(EndpointError, match=r"Enqueued token limit reached for m.. Lower `batch_size`"):
+                await ask_all(chat, range(3))
+
+    async def test_a_full_queue_is_waited_for_while_other_batches_are_in_it(
+        self, server: BatchServer, tmp_path: Path
+    ) -> None:
+        errors = [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached for m."}]
+        server.plans = [Plan(delay_s=0.5), Plan(status="failed", errors=errors)]
+        async with session(server.base_url, tmp_path, batch_size=2) as chat:
+            replies = await ask_all(chat, range(4))
+        assert len(replies) == 4
+        assert len(server.uploads) == 2 and len(server.batches) == 3
+        assert server.batches[1].input_file_id == server.batches[2].input_file_id
+
+
+class TestBudget:
+    async def test_nothing_is_asked_beyond_it(self, server: BatchServer, tmp_path: Path) -> None:
+        budget = Budget(BudgetConfig(max_requests=2), Spent())
+        with ReplyStore(tmp_path) as store:
+            async with (
+                aiohttp.ClientSession() as http,
+                BatchChat(endpoint(server.base_url), store, http, ACCOUNT, tmp_path / "batches", budget) as chat,
+            ):
+                await ask_all(chat, range(2))
+                assert budget.spent.requests == 2
+                with pytest.raises(BudgetError, match="budget is used up"):
+                    await chat.ask(question(9))
+                assert (await chat.ask(question(0))).cached
+        assert server.n_asked == 2
+
+
+class TestTwoChats:
+    async def test_a_request_in_an_open_batch_of_another_run_is_awaited(
+        self, server: BatchServer, tmp_path: Path
+    ) -> None:
+        server.usual_plan = Plan(delay_s=3600)
+        async with (
+            session(server.base_url, tmp_path) as one,
+            session(server.base_url, tmp_path, account=Account("other", "answer")) as other,
+        ):
+            first = asyncio.create_task(ask_all(one, range(4)))
+            while not server.batches:
+                await asyncio.sleep(0.01)
+            second = asyncio.create_task(ask_all(other, range(2, 6)))
+            while len(server.batches) < 2:
+                await asyncio.sleep(0.01)
+            server.finish()
+            assert [reply.text for reply in await second] == [f"Reply to question {number}" for number in range(2, 6)]
+            await first
+            assert (one.usage.requests, other.usage.requests) == (4, 2)
+        assert [batch.n_total for batch in server.batches] == [4, 2]
+        assert spent(tmp_path).requests == 4
+
+    async def test_batches_of_another_model_are_left_alone(self, server: BatchServer, tmp_path: Path) -> None:
+        server.usual_plan = Plan(delay_s=3600)
+        async with session(server.base_url, tmp_path, model="m") as one, session(server.base_url, tmp_path, model="n"):
+            asking = asyncio.create_task(ask_all(one, range(2)))
+            while not server.batches:
+                await asyncio.sleep(0.01)
+            async with session(server.base_url, tmp_path, model="n") as third:
+                server.usual_plan = Plan()
+                await third.ask(question(0))
+            server.finish()
+            await asking
+        assert [upload.lines[0]["body"]["model"] for upload in server.uploads] == ["m", "n"]
