@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from mminstruct.config.answers import AnswerConfig, ExemplarsConfig, SplitConfig
 from mminstruct.config.budget import BudgetConfig
+from mminstruct.config.describe import DescribeConfig
 from mminstruct.config.encoders import CaptionEncoder, ClipEncoder, EmbeddedTextEncoder, TransformersTextEncoder
 from mminstruct.config.filter import FilterConfig
 from mminstruct.config.images import (
@@ -56,6 +57,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("`budget`", BudgetConfig),
     ("`embedder`: `{kind: embedded}`", EmbeddedTextEncoder),
     ("`embedder`: `{kind: transformers}`", TransformersTextEncoder),
+    ("`describe`", DescribeConfig),
     ("`augment`", AugmentConfig),
     ("`summarize`", SummarizeConfig),
     ("`match`", MatchConfig),
@@ -99,7 +101,11 @@ def _default(field: FieldInfo) -> str:
     if field.default == "":
         return "see there"
     default = (
-        "null" if field.default is None else str(field.default).lower() if field.default is True else field.default
+        "null"
+        if field.default is None
+        else str(field.default).lower()
+        if isinstance(field.default, bool)
+        else field.default
     )
     return f"`{list(default) if isinstance(default, tuple) else default}`"
 

@@ -5,5 +5,5 @@ The way through is the list of stages in `mminstruct.pipeline.steps`; each stage
 
 __version__ = "0.1.0"
 
-STAGES = ("images", "augment", "summarize", "match", "exemplars", "answer", "filter", "split")
-"""The pipeline's stages in order; `mminstruct.pipeline.steps` wires them."""
+STAGES = ("images", "describe", "augment", "summarize", "match", "exemplars", "answer", "filter", "split")
+"""The pipeline's stages in order; `mminstruct.pipeline.steps` wires them. A run without `describe` leaves it out."""

@@ -40,7 +40,6 @@ class Reason(StrEnum):
     TRUNCATED_IMAGE = "truncated_image"  # the file ends before the picture does
     NOT_AN_IMAGE = "not_an_image"  # the content is no image, whatever the file's ending says
     TOO_MANY_PIXELS = "too_many_pixels"  # over the pixel limit (a decompression bomb, or a poster)
-    CHANGED_IMAGE = "changed_image"  # the file's bytes are no longer those that the row speaks of
     PATH_OUTSIDE_ROOT = "path_outside_root"  # the path leaves the image root
     MISSING_CAPTION = "missing_caption"  # the record has no caption
     EMPTY_CAPTION = "empty_caption"  # the caption is there and blank
@@ -53,7 +52,8 @@ class Reason(StrEnum):
     REQUEST_REFUSED = "request_refused"  # the endpoint refuses this one request (400, content filter)
     REQUEST_FAILED = "request_failed"  # the request failed on every try
     UNREADABLE_REPLY = "unreadable_reply"  # the endpoint's reply is not what its protocol says
-    # describe
+    # describe; an image that cannot be opened any more has one of the reasons above
+    CHANGED_IMAGE = "changed_image"  # the file's bytes are no longer those that the row speaks of
     EMPTY_DESCRIPTION = "empty_description"
     TRUNCATED_DESCRIPTION = "truncated_description"  # cut off at max_tokens
     UNSUPPORTED_DESCRIPTION = "unsupported_description"  # says what the image does not show, by the check's word

@@ -106,7 +106,7 @@ def status(run_dir: str, as_json: bool) -> None:
     from mminstruct.pipeline.manifest import read_manifest
     from mminstruct.pipeline.story import open_run
 
-    _, folder = open_run(run_dir)
+    config, folder = open_run(run_dir)
     manifest = read_manifest(folder)
     if as_json:
         click.echo(json.dumps(asdict(manifest), indent=2))
@@ -114,7 +114,7 @@ def status(run_dir: str, as_json: bool) -> None:
     console = wide_console()
     console.print(stage_table(manifest))
     print_notes(console, manifest)
-    waiting = [name for name in STAGES if name not in manifest.stages]
+    waiting = [name for name in config.stages if name not in manifest.stages]
     if waiting:
         console.print(f"Not begun: {', '.join(waiting)}")
 

@@ -22,6 +22,7 @@ _PATH_KEYS: tuple[KeyPath, ...] = (
     ("replies",),
     ("augment", "seeds"),
     *((stage, "prompt") for stage in LLM_STAGES),
+    ("describe", "check_prompt"),
 )
 _MODEL_KEYS: tuple[KeyPath, ...] = (("match", "encoder", "model"), ("embedder", "model"))  # a folder or a hub's name
 

@@ -7,8 +7,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from mminstruct import STAGES
 from mminstruct.config.answers import AnswerConfig, ExemplarsConfig, SplitConfig
 from mminstruct.config.budget import BudgetConfig
+from mminstruct.config.describe import DescribeConfig
 from mminstruct.config.encoders import EmbeddedTextEncoder, TextEncoderConfig
 from mminstruct.config.filter import FilterConfig
 from mminstruct.config.images import IntakeConfig, Source
@@ -17,7 +19,8 @@ from mminstruct.config.llm import LlmConfig
 from mminstruct.config.match import MatchConfig
 from mminstruct.config.section import Section
 
-LLM_STAGES = ("augment", "summarize", "exemplars", "answer")
+LLM_STAGES = ("describe", "augment", "summarize", "exemplars", "answer")
+"""The stages with an `llm` and a `prompt` of their own; `RunConfig.llm_stages` are those of one run."""
 
 
 class RunConfig(Section):
@@ -29,6 +32,7 @@ class RunConfig(Section):
     intake: IntakeConfig = Field(default_factory=IntakeConfig, description="what happens to bad input")
     llm: LlmConfig = Field(default_factory=lambda: LlmConfig(kind="embedded"), description="the common language model")
     embedder: TextEncoderConfig = Field(default_factory=EmbeddedTextEncoder, description="the sentence encoder")
+    describe: DescribeConfig = Field(default_factory=DescribeConfig)
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
     summarize: SummarizeConfig = Field(default_factory=SummarizeConfig)
     match: MatchConfig = Field(default_factory=MatchConfig)
@@ -39,6 +43,16 @@ class RunConfig(Section):
     budget: BudgetConfig = Field(default_factory=BudgetConfig, description="what the run may spend")
     replies: str = Field("replies", description="folder of the reply store; several runs may share it")
     shard_size: int = Field(500, ge=1, description="images in one part of a table: the unit of resuming")
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages of this run in order: all but `describe`, which is there when it is switched on."""
+        return tuple(stage for stage in STAGES if stage != "describe" or self.describe.is_on)
+
+    @property
+    def llm_stages(self) -> tuple[str, ...]:
+        """Those of this run's stages that ask a language model."""
+        return tuple(stage for stage in self.stages if stage in LLM_STAGES)
 
     def llm_for(self, stage: str) -> LlmConfig:
         """Return the language model of an LLM stage: the common one with the stage's own keys over it."""
@@ -51,7 +65,12 @@ class RunConfig(Section):
             if count > 1:
                 faults.append(f"images: {count} sources are called {name!r}; give each its own `name`")
         lacking: dict[tuple[str, ...], list[str]] = {}
-        for stage in LLM_STAGES:
+        if self.describe.is_on and self.llm_for("describe").kind == "embedded":
+            faults.append(
+                "describe: the embedded model cannot see images; give `describe` an `llm` of its own that can "
+                "(`kind: http`, `base_url`, `model`)"
+            )
+        for stage in self.llm_stages:
             if missing := self.llm_for(stage).missing_keys():
                 lacking.setdefault(tuple(missing), []).append(stage)
         for keys, stages in lacking.items():
@@ -60,7 +79,7 @@ class RunConfig(Section):
                 f"llm: {needed} must be set for {', '.join(stages)} (in `llm` or in the stage's own `llm`); "
                 "`llm: {kind: embedded}` is the built-in model"
             )
-        unpriced = [stage for stage in LLM_STAGES if self.llm_for(stage).price_in_force is None]
+        unpriced = [stage for stage in self.llm_stages if self.llm_for(stage).price_in_force is None]
         if self.budget.max_cost is not None and unpriced:
             faults.append(
                 f"budget.max_cost: needs `price` in the `llm` of {', '.join(unpriced)}, for costs are never guessed"

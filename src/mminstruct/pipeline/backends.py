@@ -31,6 +31,7 @@ from mminstruct.rows import Seed
 from mminstruct.stages.filter import AnswerFilter
 
 _PROMPT_NAMES: dict[str, PromptName] = {
+    "describe": "describe",
     "augment": "augment",
     "summarize": "summarize",
     "exemplars": "exemplar",
@@ -114,6 +115,8 @@ class Backends:
         """Load what these stages need and can lack (packages, model folders, prompts), before anything is asked."""
         for stage in set(stages) & set(_PROMPT_NAMES):
             self.prompt(stage)
+        if "describe" in stages:
+            _ = self.check_prompt
         if {"summarize", "answer", "filter", "split"} & set(stages):
             _ = self.text_encoder
         if "match" in stages:
@@ -125,6 +128,11 @@ class Backends:
         """Return the stage's prompt, in the style that suits its language model, or the user's own."""
         override = getattr(self._config, stage).prompt
         return load_prompt(_PROMPT_NAMES[stage], self._config.llm_for(stage).prompt_style, override)
+
+    @cached_property
+    def check_prompt(self) -> Prompt:
+        """The second prompt of the stage describe."""
+        return load_prompt("check_description", override=self._config.describe.check_prompt)
 
     @cached_property
     def seeds(self) -> list[Seed]:

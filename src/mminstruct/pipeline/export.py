@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mminstruct import __version__
 from mminstruct.config.file import dump_config
-from mminstruct.config.run import LLM_STAGES, RunConfig
+from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
 from mminstruct.pipeline.manifest import Manifest, read_manifest
 from mminstruct.pipeline.run import Tables
@@ -29,7 +29,7 @@ def export_run(
     Raises RunError where the run has not come to its end, ExportError as `write_llava` does.
     """
     config, folder = open_run(run_dir)
-    manifest, tables = read_manifest(folder), Tables(folder)
+    manifest, tables = read_manifest(folder), Tables(folder, config.describe.is_on)
     last = manifest.stages.get("split")
     if last is None or last.status != "done":
         found = last.status if last else "not begun"
@@ -86,7 +86,7 @@ def _facts(name: str, config: RunConfig, manifest: Manifest, tally: _Tally, n_he
         instruction_lengths=tally.instruction_lengths,
         answer_lengths=tally.answer_lengths,
         categories=tally.categories,
-        models={stage: records[stage].model for stage in LLM_STAGES},
+        models={stage: records[stage].model for stage in config.llm_stages},
         stages=[
             StageFacts(
                 stage,

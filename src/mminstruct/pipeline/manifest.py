@@ -59,7 +59,7 @@ class StageRecord:
 
 @dataclass
 class Manifest:
-    """All stages' records, in the order in which they first ran."""
+    """All stages' records, in their order."""
 
     stages: dict[str, StageRecord] = field(default_factory=dict)
     version: str = ""  # of mminstruct

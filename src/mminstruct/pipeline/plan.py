@@ -6,11 +6,12 @@ assumption, stated here and in the table: how long replies are, and how many row
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from statistics import mean
 
+from mminstruct.config.describe import DescribeConfig
 from mminstruct.config.llm import PromptStyle
 from mminstruct.config.run import RunConfig
 from mminstruct.llm.chat import Request
@@ -28,7 +29,12 @@ _REPLY_WORDS: Mapping[PromptStyle, Mapping[str, int]] = {
     "standard": {"augment": 18, "summarize": 14, "exemplars": 150, "answer": 150},
     "small": {"augment": 14, "summarize": 12, "exemplars": 75, "answer": 75},
 }
+_DESCRIPTION_WORDS = 170
+_CHECK_WORDS = 20
 _TOKENS_PER_WORD = 1.35
+_PIXELS_PER_TOKEN = 28 * 28  # of an image: Qwen2-VL's (arXiv 2409.12191); other models differ widely
+_SIDES = 4 / 3  # assumed shape of an image as it is sent
+_TO_COME = "x" * round(_DESCRIPTION_WORDS * _TOKENS_PER_WORD * CHARACTERS_PER_TOKEN)  # a description not yet written
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +59,18 @@ def make_plan(config: RunConfig) -> list[StagePlan]:
         for record in chain.from_iterable(read_source(source) for source in config.images)
         if isinstance(record, CaptionRecord)
     )
-    descriptions = [join_captions(record.captions) for record in islice(records, _N_TRIED)]
-    n_images = len(descriptions) + sum(1 for _ in records)
+    captions = _Captions(records, config.describe)
+    n_images = captions.n_images
     n_raw = config.augment.n_instructions
     n_clusters = min(config.summarize.n_clusters, n_raw)
     n_instructions = round(n_clusters * _KEPT)
     per_image = min(config.match.per_image, n_instructions)
     cap = config.match.max_per_instruction
     n_matches = min(n_images * per_image, n_instructions * cap) if cap else n_images * per_image
-    planner = _Planner(config, descriptions)
+    planner = _Planner(config, captions.descriptions)
     return [
         StagePlan("images", n_images),
+        *([planner.describe(captions)] if config.describe.is_on else []),
         planner.stage("augment", n_raw, n_raw),
         planner.stage("summarize", n_instructions, n_clusters),
         StagePlan("match", n_matches),
@@ -72,6 +79,24 @@ def make_plan(config: RunConfig) -> list[StagePlan]:
         StagePlan("filter", n_matches),
         StagePlan("split", n_matches),
     ]
+
+
+class _Captions:
+    """What is to be known of all captions: how many images, which of them are described, and some examples."""
+
+    def __init__(self, records: Iterable[CaptionRecord], config: DescribeConfig) -> None:
+        self.n_images = self.n_wanted = 0
+        self.wanted: list[str] = []  # examples of captions that are too short
+        self.descriptions: list[str] = []  # examples of what later stages are shown
+        for record in records:
+            caption = join_captions(record.captions)
+            is_wanted = config.wants(caption)
+            if self.n_images < _N_TRIED:
+                self.descriptions.append(_TO_COME if is_wanted else caption)
+            if is_wanted and len(self.wanted) < _N_TRIED:
+                self.wanted.append(caption)
+            self.n_images += 1
+            self.n_wanted += is_wanted
 
 
 class _Planner:
@@ -85,11 +110,25 @@ class _Planner:
     def stage(self, stage: str, n_rows: int, n_requests: int | None = None) -> StagePlan:
         """Return the plan of an LLM stage; one request a row unless told otherwise."""
         n_requests = n_rows if n_requests is None else n_requests
-        llm = self._config.llm_for(stage)
         prompt = self._backends.prompt(stage)
         lengths = [_length(prompt.render(self._variables(stage, text))) for text in self._descriptions]
-        prompt_tokens = round(n_requests * mean(lengths) / CHARACTERS_PER_TOKEN)
-        completion_tokens = round(n_requests * _REPLY_WORDS[llm.prompt_style][stage] * _TOKENS_PER_WORD)
+        n_words = n_requests * _REPLY_WORDS[self._config.llm_for(stage).prompt_style][stage]
+        return self._plan(stage, n_rows, n_requests, n_requests * mean(lengths) / CHARACTERS_PER_TOKEN, n_words)
+
+    def describe(self, captions: _Captions) -> StagePlan:
+        """Return the plan of the stage that sees images: those wanted are described, and all are checked if at all."""
+        config, n_wanted = self._config.describe, captions.n_wanted
+        n_checked = captions.n_images if config.check else 0
+        write, check = self._backends.prompt("describe"), self._backends.check_prompt
+        n_characters = n_wanted * mean([_length(write.render({"caption": text})) for text in captions.wanted or [""]])
+        n_characters += n_checked * mean([_length(check.render({"description": text})) for text in self._descriptions])
+        n_tokens = n_characters / CHARACTERS_PER_TOKEN + (n_wanted + n_checked) * _picture_tokens(config.max_side)
+        n_words = n_wanted * _DESCRIPTION_WORDS + n_checked * _CHECK_WORDS
+        return self._plan("describe", captions.n_images, n_wanted + n_checked, n_tokens, n_words)
+
+    def _plan(self, stage: str, n_rows: int, n_requests: int, n_prompt_tokens: float, n_words: int) -> StagePlan:
+        llm = self._config.llm_for(stage)
+        prompt_tokens, completion_tokens = round(n_prompt_tokens), round(n_words * _TOKENS_PER_WORD)
         price, cost = llm.price, None
         if price is not None:
             cost = (prompt_tokens * price.prompt_per_million + completion_tokens * price.completion_per_million) / 1e6
@@ -118,6 +157,10 @@ class _Planner:
             "instruction": instruction,
             "exemplars": [exemplar] * self._config.answer.shots,
         }
+
+
+def _picture_tokens(max_side: int) -> float:
+    return max_side * max_side / _SIDES / _PIXELS_PER_TOKEN
 
 
 def _length(request: Request) -> int:

@@ -38,10 +38,16 @@ from mminstruct.rows import (
 
 
 class Tables:
-    """The tables of a run folder, in the order in which they are made."""
+    """The tables of a run folder, in the order in which they are made.
 
-    def __init__(self, folder: Folder) -> None:
+    `captioned` are the images with the descriptions that the run rests on: `described` in a run with that stage, else
+    `images`.
+    """
+
+    def __init__(self, folder: Folder, with_described: bool = False) -> None:
+        self._with_described = with_described
         self.images = Table(folder, "01_images", Image)
+        self.described = Table(folder, "01_described", Image)
         self.raw_instructions = Table(folder, "02_raw_instructions", RawInstruction)
         self.instructions = Table(folder, "03_instructions", Instruction)
         self.matches = Table(folder, "04_matches", Match)
@@ -50,6 +56,11 @@ class Tables:
         self.kept = Table(folder, "06_kept", Sample)
         self.samples = Table(folder, "07_samples", Sample)
         self.benchmark = Table(folder, "08_benchmark", Question)
+
+    @property
+    def captioned(self) -> Table[Image]:
+        """The images as every stage after them reads them."""
+        return self.described if self._with_described else self.images
 
     def instructions_by_id(self) -> dict[str, Instruction]:
         """Return the final instructions, which are few."""
@@ -62,7 +73,7 @@ class Tables:
 
     def all(self) -> list[Table[Any]]:
         """Return all tables in order."""
-        return list(vars(self).values())
+        return [table for table in vars(self).values() if isinstance(table, Table)]
 
 
 @dataclass
@@ -113,6 +124,8 @@ async def run_steps(
     `first` is done again, and what follows it, even if nothing has changed (its LLM replies still come from the
     store); after `last` the run ends. Raises RunError for an unknown stage or a folder that is in use.
     """
+    left_out = [step for step in steps if step.stage not in config.stages]
+    steps = [step for step in steps if step.stage in config.stages]
     chosen = _up_to(steps, first, last)
     folder = Folder(config.run_dir)
     with locked(config.run_dir):
@@ -120,8 +133,12 @@ async def run_steps(
         manifest.version, manifest.run_id = __version__, manifest.run_id or uuid4().hex
         folder.write("config.yaml", dump_config(config).encode())
         forced = False
+        tables = Tables(folder, config.describe.is_on)
+        for step in left_out:  # what an earlier config may have left
+            _clear(tables.of(name) for name in step.writes)
+            manifest.stages.pop(step.stage, None)
         async with Backends(config, manifest.run_id) as backends:
-            run = Run(config, folder, Tables(folder), manifest, backends, progress, "", StageRecord(""))
+            run = Run(config, folder, tables, manifest, backends, progress, "", StageRecord(""))
             for number, step in enumerate(chosen):
                 forced = forced or step.stage == first
                 remaining = [later.stage for later in chosen[number:]]
@@ -157,7 +174,8 @@ async def _bring_up_to_date(
         _clear(tables)
     run.backends.check(remaining)  # a package or a folder that is missing stops the run before it costs anything
     run.stage, run.record, run.usage, run.cached_before = step.stage, record, None, record.cached
-    run.manifest.stages[step.stage] = record
+    known = {**run.manifest.stages, step.stage: record}
+    run.manifest.stages = {stage: known[stage] for stage in run.config.stages if stage in known}
     record.status, record.notes = "running", []
     for later in steps[steps.index(step) + 1 :]:
         if later.stage in run.manifest.stages:  # until its turn comes: it may rest on what is being made anew
@@ -195,8 +213,8 @@ def _check_that_rows_are_left(stage: str, record: StageRecord, tables: Sequence[
 
 
 def _fingerprint(step: Step, run: Run, steps: Sequence[Step]) -> str:
-    writer = {name: other.stage for other in steps for name in other.writes}
-    inputs = [run.manifest.stages[writer[name]].output for name in step.reads]
+    writer = {run.tables.of(name).name: other.stage for other in steps for name in other.writes}
+    inputs = [run.manifest.stages[writer[run.tables.of(name).name]].output for name in step.reads]
     settings = json.dumps(step.settings(run), sort_keys=True, default=str)
     return content_id(step.stage, settings, str(run.config.seed), *inputs)
 

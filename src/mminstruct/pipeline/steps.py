@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mminstruct.pipeline.run import Step
 from mminstruct.pipeline.steps_data import filter_step, images_step, match_step, sources_state, split_step
+from mminstruct.pipeline.steps_describe import describe_settings, describe_step
 from mminstruct.pipeline.steps_text import (
     answer_step,
     augment_step,
@@ -24,21 +25,30 @@ STEPS: tuple[Step, ...] = (
             "sources": [source.model_dump(mode="json") for source in run.config.images],
             "files": sources_state(run),
             "intake": run.config.intake.model_dump(mode="json"),
+            "needs_captions": not run.config.describe.writes,
             "shard_size": run.config.shard_size,
         },
         work=images_step,
         in_parts=True,
     ),
     Step(
-        stage="augment",
+        stage="describe",
         reads=("images",),
+        writes=("described",),
+        settings=describe_settings,
+        work=describe_step,
+        in_parts=True,
+    ),
+    Step(
+        stage="augment",
+        reads=("captioned",),
         writes=("raw_instructions",),
         settings=lambda run: [llm_settings("augment")(run), seeds_fingerprint(run)],
         work=augment_step,
     ),
     Step(
         stage="summarize",
-        reads=("images", "raw_instructions"),
+        reads=("captioned", "raw_instructions"),
         writes=("instructions",),
         settings=lambda run: [
             llm_settings("summarize")(run),
@@ -49,7 +59,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         stage="match",
-        reads=("images", "instructions"),
+        reads=("captioned", "instructions"),
         writes=("matches",),
         settings=lambda run: [
             content_of(run.config.match),
@@ -60,14 +70,14 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         stage="exemplars",
-        reads=("images", "instructions", "matches"),
+        reads=("captioned", "instructions", "matches"),
         writes=("exemplars",),
         settings=lambda run: [llm_settings("exemplars")(run), exemplar_rules(run.config).model_dump(mode="json")],
         work=exemplars_step,
     ),
     Step(
         stage="answer",
-        reads=("images", "instructions", "matches", "exemplars"),
+        reads=("captioned", "instructions", "matches", "exemplars"),
         writes=("answers",),
         settings=lambda run: [llm_settings("answer")(run), content_of(run.config.embedder)],
         work=answer_step,
@@ -75,7 +85,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         stage="filter",
-        reads=("images", "instructions", "matches", "answers"),
+        reads=("captioned", "instructions", "matches", "answers"),
         writes=("kept",),
         settings=lambda run: [
             run.config.filter.model_dump(mode="json"),

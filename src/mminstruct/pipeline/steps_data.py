@@ -25,7 +25,8 @@ async def images_step(run: Run) -> None:
         n_done += len(rows) + len(table.read_rejects(index))
     run.progress.stage_started("images", None, n_done)
     records = chain.from_iterable(read_source(source) for source in config.images)
-    results = intake(islice(records, n_done, None), config.intake, seen=seen)
+    needs_captions = not config.describe.writes
+    results = intake(islice(records, n_done, None), config.intake, seen=seen, needs_captions=needs_captions)
     index = len(done)
     while shard := list(islice(results, config.shard_size)):
         images, rejects = part_rejects(shard)
@@ -43,15 +44,17 @@ async def match_step(run: Run) -> None:
     encoder = run.backends.image_text_encoder
     text_encoder = encoder or run.backends.text_encoder
     run.record.model = text_encoder.name
-    run.record.n_in = run.tables.images.count()
+    run.record.n_in = run.tables.captioned.count()
     embeddings = text_encoder.encode_texts([instruction.text for instruction in instructions])
     matcher = Matcher(instructions, embeddings, config, run.config.seed)
     done = table.parts()
     for index in done:
         matcher.count(table.read_part(index))
-    run.progress.stage_started("match", run.record.n_in, sum(len(run.tables.images.read_part(index)) for index in done))
-    for index in run.tables.images.parts()[len(done) :]:
-        images = run.tables.images.read_part(index)
+    run.progress.stage_started(
+        "match", run.record.n_in, sum(len(run.tables.captioned.read_part(index)) for index in done)
+    )
+    for index in run.tables.captioned.parts()[len(done) :]:
+        images = run.tables.captioned.read_part(index)
         if encoder is None:
             features = text_encoder.encode_texts([image.description for image in images])
         else:
@@ -76,7 +79,7 @@ async def filter_step(run: Run) -> None:
     run.progress.stage_started("filter", run.record.n_in, 0)
     for index in run.tables.answers.parts():
         answers = run.tables.answers.read_part(index)
-        images = {image.image_id: image for image in run.tables.images.read_part(index)}
+        images = {image.image_id: image for image in run.tables.captioned.read_part(index)}
         scores = {match.match_id: match.score for match in run.tables.matches.read_part(index)}
         samples: list[Sample] = []
         rejects: list[Reject] = []

@@ -33,9 +33,9 @@ Row = TypeVar("Row")
 async def augment_step(run: Run) -> None:
     """01_images → 02_raw_instructions."""
     config, seeds = run.config.augment, run.backends.seeds
-    images = _draw_images(run.tables.images.rows(), config.n_instructions, run.config.seed)
+    images = _draw_images(run.tables.captioned.rows(), config.n_instructions, run.config.seed)
     tasks = plan_augment(images, seeds, config, run.config.seed)
-    chat, prompt = await _open_chat(run), run.backends.prompt("augment")
+    chat, prompt = await open_chat(run), run.backends.prompt("augment")
     results = await _ask_all(run, chat, tasks, partial(augment, chat=chat, prompt=prompt, config=config))
     raws, rejects = part_rejects(results)
     raws, copies = drop_near_copies(raws, seeds, config.near_copy_similarity)
@@ -50,9 +50,11 @@ async def summarize_step(run: Run) -> None:
     clusters = cluster(embeddings, config.n_clusters, run.config.seed)
     shown = nearest_members(embeddings, clusters, config.n_members)
     drawn = {raw.image_id for raw in raws}
-    descriptions = {image.image_id: image.description for image in run.tables.images.rows() if image.image_id in drawn}
+    descriptions = {
+        image.image_id: image.description for image in run.tables.captioned.rows() if image.image_id in drawn
+    }
     tasks = plan_summaries(raws, clusters.labels, shown, descriptions, config)
-    chat, prompt = await _open_chat(run), run.backends.prompt("summarize")
+    chat, prompt = await open_chat(run), run.backends.prompt("summarize")
     work = partial(summarize, chat=chat, prompt=prompt, config=config)
     drafts, rejects = part_rejects(await _ask_all(run, chat, tasks, work))
     instructions, merged = merge_drafts(
@@ -72,9 +74,9 @@ async def exemplars_step(run: Run) -> None:
     matches = choose_matches(run.tables.matches.rows(), config.per_instruction)
     instructions = run.tables.instructions_by_id()
     needed = {match.image_id for match in matches}
-    images = {image.image_id: image for image in run.tables.images.rows() if image.image_id in needed}
+    images = {image.image_id: image for image in run.tables.captioned.rows() if image.image_id in needed}
     tasks = [ExemplarTask(images[match.image_id], instructions[match.instruction_id], match) for match in matches]
-    chat, prompt = await _open_chat(run), run.backends.prompt("exemplars")
+    chat, prompt = await open_chat(run), run.backends.prompt("exemplars")
     rules = exemplar_rules(run.config)
 
     def check(task: ExemplarTask, reply: Reply) -> Reject | None:
@@ -103,10 +105,10 @@ async def answer_step(run: Run) -> None:
     n_rows = run.tables.matches.count()
     run.record.n_in = n_rows
     run.progress.stage_started("answer", n_rows, sum(len(table.read_part(index)) for index in done))
-    chat, prompt = await _open_chat(run), run.backends.prompt("answer")
+    chat, prompt = await open_chat(run), run.backends.prompt("answer")
 
     def tasks_of(index: int) -> list[AnswerTask]:
-        images = {image.image_id: image for image in run.tables.images.read_part(index)}
+        images = {image.image_id: image for image in run.tables.captioned.read_part(index)}
         # By instruction, because requests with the same exemplars begin alike: servers keep that part of the prompt.
         matches = sorted(run.tables.matches.read_part(index), key=lambda match: (match.instruction_id, match.match_id))
         return [
@@ -118,7 +120,7 @@ async def answer_step(run: Run) -> None:
         table.write_part(index, *part_rejects(results))
         run.save()
 
-    work = _reported(run, partial(answer, chat=chat, prompt=prompt, config=config))
+    work = with_progress(run, partial(answer, chat=chat, prompt=prompt, config=config))
     shards = ((index, tasks_of(index)) for index in run.tables.matches.parts() if index not in done)
     await run_shards(shards, work, finish, chat.rows_at_once)
 
@@ -149,7 +151,7 @@ def llm_settings(stage: str) -> Callable[[Run], object]:
     def settings(run: Run) -> object:
         section = getattr(run.config, stage)
         return {
-            "section": section.model_dump(mode="json", exclude={"llm", "prompt", "seeds"}),
+            "section": section.model_dump(mode="json", exclude={"llm", "prompt", "check_prompt", "seeds"}),
             "llm": run.config.llm_for(stage).content(),
             "prompt": run.backends.prompt(stage).fingerprint,
         }
@@ -162,7 +164,8 @@ def seeds_fingerprint(run: Run) -> str:
     return content_id(*(f"{seed.category}\n{seed.instruction}" for seed in run.backends.seeds))
 
 
-async def _open_chat(run: Run) -> HttpChat:
+async def open_chat(run: Run) -> HttpChat:
+    """Return the running stage's language model, its usage and name on the run's record."""
     chat = await run.backends.chat(run.stage)
     run.usage = chat.usage
     run.record.model = chat.model
@@ -180,11 +183,13 @@ async def _ask_all(
     def finish(index: int, results: list[Row | Reject]) -> None:
         collected.extend(results)
 
-    await run_shards([(0, tasks)], _reported(run, work), finish, chat.rows_at_once)
+    await run_shards([(0, tasks)], with_progress(run, work), finish, chat.rows_at_once)
     return collected
 
 
-def _reported(run: Run, work: Callable[[Task], Awaitable[Row | Reject]]) -> Callable[[Task], Awaitable[Row | Reject]]:
+def with_progress(
+    run: Run, work: Callable[[Task], Awaitable[Row | Reject]]
+) -> Callable[[Task], Awaitable[Row | Reject]]:
     """Return `work` that tells the run's progress of each row that is through."""
 
     async def reported(task: Task) -> Row | Reject:

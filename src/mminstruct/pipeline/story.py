@@ -36,7 +36,7 @@ def tell_story(run_dir: str, wanted: str) -> Story:
     no row, or more than one, has it.
     """
     config, folder = open_run(run_dir)
-    teller = _Teller(config, Tables(folder))
+    teller = _Teller(config, Tables(folder, config.describe.is_on))
     row_id = teller.find(wanted)
     return teller.tell(row_id)
 
@@ -75,10 +75,12 @@ class _Teller:
         instruction_id = match.instruction_id if match else row_id
         instruction = _one(self.tables.instructions.rows(), "instruction_id", instruction_id)
         image_id = match.image_id if match else raw.image_id if raw else row_id
-        image = _one(self.tables.images.rows(), "image_id", image_id)
+        image: Image | None = _one(self.tables.captioned.rows(), "image_id", image_id)
+        image = image or _one(self.tables.images.rows(), "image_id", image_id)  # rejected before it was captioned
         story["became"] = self._outcome(row_id, rejects)
         if image:
             story["image"] = asdict(image)
+            story |= self._description(image)
         if raw:
             story["raw_instruction"] = asdict(raw)
         if instruction:
@@ -97,6 +99,11 @@ class _Teller:
     def _outcome(self, row_id: str, rejects: list[Reject]) -> list[str]:
         outcome = [f"row of {table.name}" for table in self.tables.all() if row_id in table.ids()]
         return outcome + [f"rejected by {reject.stage}: {reject.reason}: {reject.detail}" for reject in rejects]
+
+    def _description(self, image: Image) -> Story:
+        """Return who described the image, asked what, and what the check was asked; nothing for a given caption."""
+        asked = {"description_request": image.request_id, "description_check": image.check_id}
+        return {key: self._request(request_id) for key, request_id in asked.items() if request_id}
 
     def _instruction(self, instruction: Instruction) -> Story:
         wanted = set(instruction.shown)
