@@ -129,10 +129,9 @@ def steps(n_requests: int) -> tuple[Step, ...]:
         "match": write_matches,
         "exemplars": write_exemplars,
     }
-    names = [step.stage for step in STEPS]
-    before, answer = STEPS[: names.index("answer")], STEPS[names.index("answer")]
-    generated = (replace(step, settings=lambda run: n_requests, work=work[step.stage]) for step in before)
-    return (*generated, answer)
+    by_name = {step.stage: step for step in STEPS}
+    generated = (replace(by_name[name], settings=lambda run: n_requests, work=write) for name, write in work.items())
+    return (*generated, by_name["answer"])
 
 
 def _matches(some: list[Image], known: list[Instruction]) -> Iterator[Match]:
@@ -184,19 +183,13 @@ async def run_answer_stage(
     """Make the tables before the stage, then run it, timed; the reply store is new."""
     config, pipeline = config_of(folder, base_url, concurrency), steps(n_requests)
     await run_steps(config, pipeline, Silent(), last="exemplars")
-    started, cpu_started = time.perf_counter(), cpu_seconds()
+    started, cpu_started = time.perf_counter(), time.process_time()
     manifest = await run_steps(config, pipeline, progress, last="answer")
-    seconds, cpu = time.perf_counter() - started, cpu_seconds() - cpu_started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
     record = manifest.stages["answer"]
     if record.n_rejected or record.requests != n_requests:
         raise SystemExit(f"expected {n_requests:,} requests and no reject, found {record}")
     return Result(record.n_out, record.seconds, seconds, cpu, peak_mb())
-
-
-def cpu_seconds() -> float:
-    """Return the processor time of this process so far, user and system."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def peak_mb() -> float:

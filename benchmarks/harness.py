@@ -9,6 +9,8 @@ import os
 import platform
 import pty
 import re
+import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -52,16 +54,35 @@ def stub_server(*options: str) -> Iterator[Stub]:
             process.terminate()
 
 
-def run_measured(command: Sequence[str], timeout_s: float, on_terminal: bool = False) -> dict[str, Any]:
-    """Run a script and return the JSON of its last line; `on_terminal` gives it a pseudo-terminal as stderr.
+def run_measured(
+    command: Sequence[str], folder: Path, timeout_s: float = 3600, on_terminal: bool = False
+) -> dict[str, Any]:
+    """Run a script, with `folder` as its home, and return the JSON of its last line.
 
-    Raises subprocess.TimeoutExpired or CalledProcessError.
+    `on_terminal` gives it a pseudo-terminal as stderr. Raises SystemExit with the end of what it wrote to stderr where
+    it fails or takes longer than `timeout_s`.
     """
-    with _terminal() if on_terminal else contextlib.nullcontext(None) as terminal:
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=terminal, text=True, timeout=timeout_s, check=True
+    log = folder / "stderr.log"
+    with log.open("w") as file, _terminal() if on_terminal else contextlib.nullcontext(file) as stderr:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder)},
+            start_new_session=True,
         )
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise SystemExit(f"{shlex.join(command)}: no end within {timeout_s:g} s") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # also what it started and left behind
+    if process.returncode:
+        raise SystemExit(f"{shlex.join(command)}: exit status {process.returncode}\n{log.read_text()[-3000:]}")
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
     return result
 
 
