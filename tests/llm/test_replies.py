@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mminstruct.errors import StoreError
 from mminstruct.llm.chat import Message, Reply, Request
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.llm.usage import Account, Spent
@@ -88,29 +84,6 @@ asyncio.run(main())
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     with ReplyStore(tmp_path) as store:
         assert len(store) == 50
-
-
-def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
-    (tmp_path / "replies.sqlite").write_bytes(b"this is no database" * 100)
-    with pytest.raises(StoreError, match=r"replies.sqlite cannot be opened: file is not a database. Point `replies`"):
-        ReplyStore(tmp_path)
-
-
-async def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    with ReplyStore(tmp_path) as store:
-        await store.put(reply(1), "{}", ANSWER, 0.5)
-        with sqlite3.connect(store.path) as connection:
-            connection.execute("ALTER TABLE replies RENAME TO elsewhere")
-        with pytest.raises(StoreError, match="cannot be written: no such table: replies"):
-            await store.put(reply(2), "{}", ANSWER, 0.5)
-        connection.close()
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(StoreError, match="cannot be opened"):
-        ReplyStore(tmp_path / "replies")
 
 
 class TestRequestId:

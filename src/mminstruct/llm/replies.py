@@ -32,6 +32,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _SELECT = "SELECT text, finish_reason, model, prompt_tokens, completion_tokens FROM replies WHERE request_id = ?"
 _LARGEST_COMMIT = 1000  # replies; a bound on what one commit can hold up
+_GATHERING_S = 0.002  # a commit waits so long for company: at thousands of replies a second, half the work
 
 
 class _Pending(NamedTuple):
@@ -53,7 +54,8 @@ class ReplyStore:
         self._reader = open_store_file(folder, create)
         try:
             self._connection = connect(self.path)  # of the writer
-        except sqlite3.Error as error:
+            self._file = _identity(self.path)
+        except (OSError, sqlite3.Error) as error:
             self._reader.close()
             raise store_error(self.path, "cannot be opened", error) from error
         self._closed = False
@@ -146,9 +148,11 @@ class ReplyStore:
         self._connection.close()
 
     def _gather(self) -> tuple[list[_Pending], bool]:
-        """Wait for one reply, then take whatever else is there; the second value says that the store is closing."""
+        """Wait for one reply, then take whatever has come with it; the second value says that the store is closing."""
         batch: list[_Pending] = []
         item = self._queue.get()
+        if item is not None:
+            time.sleep(_GATHERING_S)
         while item is not None:
             batch.append(item)
             if len(batch) == _LARGEST_COMMIT:
@@ -162,13 +166,8 @@ class ReplyStore:
     def _commit(self, batch: list[_Pending]) -> None:
         failure: Exception | None = None
         try:
-            now = int(time.time())
-            rows = [_row(pending, now) for pending in batch]
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(_INSERT, rows)
-            ledger.book(self._connection, ((pending.reply, pending.account, pending.cost) for pending in batch))
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+            self._write(batch)
+        except (OSError, sqlite3.Error) as error:
             failure = store_error(self.path, "cannot be written", error)
         except Exception as error:  # a fault of ours: it ends these puts, not the thread, or all others would hang
             failure = error
@@ -181,6 +180,22 @@ class ReplyStore:
         for loop, of_loop in futures.items():
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
                 loop.call_soon_threadsafe(_settle, of_loop, failure)
+
+    def _write(self, batch: list[_Pending]) -> None:
+        if _identity(self.path) != self._file:
+            raise FileNotFoundError("another file has taken its place")
+        now = int(time.time())
+        rows = [_row(pending, now) for pending in batch]
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(_INSERT, rows)
+        ledger.book(self._connection, ((pending.reply, pending.account, pending.cost) for pending in batch))
+        self._connection.execute("COMMIT")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what tells a file from another one at the same path: SQLite goes on writing to one that was deleted."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def unpack_request(packed: bytes) -> str:

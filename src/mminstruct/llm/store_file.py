@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from pathlib import Path
@@ -40,7 +41,7 @@ CREATE TABLE ledger (
 
 _DAMAGED = (
     "The file is damaged: rename it, save what can still be read with "
-    f"`sqlite3 DAMAGED .recover | sqlite3 {NAME}`, then run the same command again."
+    f"`sqlite3 RENAMED .recover | sqlite3 {NAME}`, then run the same command again."
 )
 _NO_SPACE = "Free some disk space, then run the same command again."
 _ADVICE = {
@@ -61,8 +62,12 @@ _OTHERWISE = (
 
 def store_error(path: Path, fault: str, error: Exception) -> StoreError:
     """Return what a user can act on; `fault` is like `cannot be written`."""
-    code = getattr(error, "sqlite_errorcode", None)
-    advice = _OTHERWISE if code is None else _ADVICE.get(code & 0xFF, _OTHERWISE)
+    if isinstance(error, sqlite3.Error):
+        advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _OTHERWISE)
+    elif isinstance(error, OSError):
+        advice = _NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else _OTHERWISE
+    else:  # what was read makes no sense
+        advice = _DAMAGED
     return StoreError(f"The reply store {path} {fault}: {error}. {advice}")
 
 
@@ -92,12 +97,26 @@ def connect(path: Path) -> sqlite3.Connection:
     """Return a connection in autocommit mode that any one thread at a time may use; raises sqlite3.Error."""
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: it can shrink a little at a time
+        _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut, not just a kill
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Set the journal mode; SQLite does not wait by itself for another process that is just doing the same."""
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.005)
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path, last_change: int) -> None:
