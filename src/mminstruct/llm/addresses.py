@@ -26,6 +26,7 @@ class Address:
     def __init__(self, url: str, endpoint: Endpoint) -> None:
         self.url = url.rstrip("/")
         self.level = Level(endpoint.concurrency)
+        self.n_landing = 0  # replies that have come and are not committed yet
         self.closed_until = 0.0
         self._requests = Rate(endpoint.requests_per_minute) if endpoint.requests_per_minute else None
         self._tokens = Rate(endpoint.tokens_per_minute) if endpoint.tokens_per_minute else None
@@ -34,6 +35,12 @@ class Address:
         self.ever_replied = False
         self._n_throttled = 0  # since the last good reply
         self._aside_s = 0.0  # how long it was set aside the last time
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether the level, and the number of replies that a sudden end could lose, admit one more."""
+        level = self.level
+        return level.has_room and level.in_flight + self.n_landing < level.most
 
     def opens_in_s(self, now: float) -> float:
         """Return the seconds until the next request may go to it, as far as time decides that."""
@@ -50,13 +57,8 @@ class Address:
             self._tokens.take(n_tokens, now)
         return self.level.round
 
-    def correct(self, n_tokens: float, now: float) -> None:
-        """Count the tokens that a request took beyond what was thought when it was sent."""
-        if self._tokens is not None:
-            self._tokens.take(n_tokens, now)
-
-    def replied(self, sent_in: int, latency_s: float, pause_s: float, now: float) -> None:
-        """A good reply came; `pause_s` is how long the endpoint says that its rate limit is used up."""
+    def replied(self, sent_in: int, latency_s: float, pause_s: float, n_more_tokens: float, now: float) -> None:
+        """A good reply came; see `Addresses.replied`."""
         if self.failing or self._n_throttled:
             self.failing.clear()
             self._n_throttled = 0
@@ -64,6 +66,8 @@ class Address:
         self.level.replied(sent_in, latency_s)
         if pause_s:
             self.closed_until = max(self.closed_until, now + pause_s)
+        if self._tokens is not None:
+            self._tokens.take(n_more_tokens, now)
 
     def failed(self, fault: Fault, request_id: str, sent_in: int, now: float) -> None:
         """A request got a fault in place of a reply; call it after the request has left `in_flight`."""
@@ -107,8 +111,8 @@ class Addresses:
 
     @property
     def in_flight(self) -> int:
-        """Requests that are being sent or answered."""
-        return sum(address.level.in_flight for address in self.all)
+        """Requests that are being sent or answered, and replies that are being stored."""
+        return sum(address.level.in_flight + address.n_landing for address in self.all)
 
     def failing_for_s(self, now: float) -> float:
         """Return how long no address has answered anybody; zero while one does."""
@@ -133,10 +137,30 @@ class Addresses:
             raise
 
     def leave(self, place: Place, fault: Fault | None = None, request_id: str = "") -> None:
-        """Give a place back, with the fault that its request got; somebody who waits may take it at once."""
+        """Give a place back without a reply, with the fault that its request got; somebody else may take it at once."""
         place.address.level.in_flight -= 1
         if fault is not None:
             place.address.failed(fault, request_id, place.round, asyncio.get_running_loop().time())
+        self._go_on()
+
+    def replied(self, place: Place, latency_s: float, pause_s: float, n_more_tokens: float) -> None:
+        """The place's reply has come: the next request may go, while this reply is stored (see `landed`).
+
+        `pause_s` is how long the endpoint says that nothing is left of its rate limit; `n_more_tokens` were used beyond
+        what was thought when the request was sent.
+        """
+        address, now = place.address, asyncio.get_running_loop().time()
+        address.level.in_flight -= 1
+        address.n_landing += 1
+        address.replied(place.round, latency_s, pause_s, n_more_tokens, now)
+        self._go_on()
+
+    def landed(self, place: Place) -> None:
+        """The reply is stored, or could not be."""
+        place.address.n_landing -= 1
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._waiting:
             self._hand_out()
         if not self.in_flight:
@@ -152,7 +176,7 @@ class Addresses:
         best, least = None, 0.0
         for address in self.all:
             level = address.level
-            if not level.has_room:
+            if not address.has_room:
                 level.wanted_more = True
             elif address.opens_in_s(now) <= 0 and (best is None or level.in_flight / level.limit < least):
                 best, least = address, level.in_flight / level.limit
@@ -171,7 +195,7 @@ class Addresses:
 
     def _look_again(self, now: float) -> None:
         """Set a timer for the first address that time alone keeps closed."""
-        waits = [address.opens_in_s(now) for address in self.all if address.level.has_room]
+        waits = [address.opens_in_s(now) for address in self.all if address.has_room]
         if not waits:
             return  # the next `leave` looks
         if self._timer is not None:

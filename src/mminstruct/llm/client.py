@@ -2,8 +2,8 @@
 
     Request ──► reply store ──(not there)──► a place at an address ──► endpoint ──► reply store ──► Reply
 
-A place is held until the reply is committed, so that no more than `concurrency` replies can ever be lost. Faults are
-sorted in `faults.py`; what is done about each is decided in `retries.py`.
+Requests in flight and replies on their way to the disk are together never more than `concurrency`: so much a sudden end
+can cost. Faults are sorted in `faults.py`; what is done about each is decided in `retries.py`.
 """
 
 from __future__ import annotations
@@ -69,6 +69,11 @@ class HttpChat:
         self._asking: dict[str, asyncio.Future[Reply]] = {}
         self._stopping: MMInstructError | None = None
 
+    @property
+    def level(self) -> int:
+        """Requests that may be in flight at present, over all addresses."""
+        return sum(address.level.limit for address in self._addresses.all)
+
     async def ask(self, request: Request) -> Reply:
         """Return the stored reply, or ask the endpoint; see `Chat.ask`. Raises BudgetError where nothing is left."""
         if self._endpoint.parameters:
@@ -110,25 +115,30 @@ class HttpChat:
             if error := self._reason_to_stop():
                 self._addresses.leave(place)
                 raise await self._stop(error)
-            fault: Fault | None = None
+            sent_at = asyncio.get_running_loop().time()
             try:
-                return await self._try_once(call, place)
-            except Fault as caught:
-                fault = caught
-            finally:
+                content, headers = await exchange(
+                    self._session, place.address.url + call.path, call.data, self._headers, self._limits
+                )
+                reply = read_completion(content, call.request_id, self.model)
+            except Fault as fault:
                 self._addresses.leave(place, fault, call.request_id)
-            await asyncio.sleep(await self._pause_s(fault, tries, place))
+                await asyncio.sleep(await self._pause_s(fault, tries, place))
+            except BaseException:
+                self._addresses.leave(place)
+                raise
+            else:
+                latency_s = asyncio.get_running_loop().time() - sent_at
+                n_more_tokens = reply.prompt_tokens + reply.completion_tokens - call.n_tokens
+                self._addresses.replied(place, latency_s, exhausted_for_s(headers), n_more_tokens)
+                try:
+                    await self._keep(reply, call)
+                finally:
+                    self._addresses.landed(place)
+                return reply
 
-    async def _try_once(self, call: _Call, place: Place) -> Reply:
-        address, loop = place.address, asyncio.get_running_loop()
-        sent_at = loop.time()
-        content, headers = await exchange(
-            self._session, address.url + call.path, call.data, self._headers, self._limits
-        )
-        reply = read_completion(content, call.request_id, self.model)
-        now = loop.time()
-        address.replied(place.round, now - sent_at, exhausted_for_s(headers), now)
-        address.correct(reply.prompt_tokens + reply.completion_tokens - call.n_tokens, now)
+    async def _keep(self, reply: Reply, call: _Call) -> None:
+        """Book the reply and return once it is committed."""
         cost = self._endpoint.cost(reply.prompt_tokens, reply.completion_tokens)
         self.usage.requests += 1
         self.usage.prompt_tokens += reply.prompt_tokens
@@ -136,7 +146,6 @@ class HttpChat:
         if self._budget is not None:
             self._budget.charge(Spent(1, reply.prompt_tokens, reply.completion_tokens, cost))
         await self._store.put(reply, call.text, self._account, cost)
-        return reply
 
     async def _pause_s(self, fault: Fault, tries: Tries, place: Place) -> float:
         """Return the seconds until the next try, or raise where there is none."""
