@@ -134,12 +134,24 @@ _PHRASES = (
     "Take the {0} as a beginning and the {1} as the end of your tale.",
     "There stands the {0}; there, too, is the {1}, bright as a bell.",
 )  # fmt: skip
+_SHOWN = (
+    "a striped lighthouse", "a rusty tractor", "two grey horses", "a market stall", "a child in a red coat",
+    "a stone bridge", "a flock of gulls", "an open umbrella", "a green door", "a pile of oranges", "a bicycle",
+    "a sleeping dog", "a paper lantern", "a wooden boat", "a snowy mountain", "a man with a violin", "a copper kettle",
+)  # fmt: skip
 
 
 def plausible_reply(body: Body) -> str:
-    """Return an instruction or an answer that depends on nothing but the request's text."""
+    """Return an instruction, an answer, a description or a check that depends on nothing but the request."""
     asked = body["messages"][-1]["content"]
+    if isinstance(asked, list):  # with pictures
+        asked = asked[-1]["text"]
     dice = random.Random(hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest())
+    if "Which statements of this description" in asked:
+        return '{"unsupported": [], "supported": true}'
+    if "Describe the image" in asked:
+        shown = dice.sample(_SHOWN, 6)
+        return "A photograph of {}, with {} before it and {} beside. Far behind: {}, {} and {}.".format(*shown)
     if "one new instruction" in asked or "one general instruction" in asked:
         return f"Write {dice.choice(_FORMS)} for {dice.choice(_READERS)} about {dice.choice(_ABOUT)}."
     nouns = sorted(set(re.findall(r"[a-z]{5,}", asked.lower()))) or ["image"]

@@ -28,7 +28,7 @@ async def describe_step(run: Run) -> None:
     shards = ((index, run.tables.images.read_part(index)) for index in run.tables.images.parts() if index not in done)
     await run_shards(shards, work, finish, chat.rows_at_once)
     n_written = sum(1 for image in table.rows() if image.described_by)
-    checked = ", all of them found right by it" if config.check else ""
+    checked = ", and each was checked" if config.check else ""
     run.record.notes.append(f"{n_written:,} of {table.count():,} descriptions are by {chat.model}{checked}")
 
 
