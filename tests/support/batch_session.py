@@ -20,7 +20,7 @@ from mminstruct.llm.batch import BatchChat
 from mminstruct.llm.chat import Message, Reply, Request
 from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.usage import Account
+from mminstruct.llm.usage import Account, Spent
 
 ACCOUNT = Account("run", "answer")
 
@@ -62,6 +62,16 @@ async def session(
 
 async def ask_all(chat: BatchChat, numbers: range) -> list[Reply]:
     return list(await asyncio.gather(*(chat.ask(question(number)) for number in numbers)))
+
+
+def spent(folder: Path) -> Spent:
+    """What the run has paid for, by the store's ledger."""
+    with ReplyStore(folder) as store:
+        return sum(store.spent(ACCOUNT.run_id).values(), Spent())
+
+
+def files_left(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "batches").iterdir())
 
 
 async def _main(base_url: str, folder: str, n_questions: str) -> None:

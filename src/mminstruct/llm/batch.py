@@ -74,7 +74,7 @@ class BatchChat:
         self._asking: dict[str, asyncio.Task[Reply]] = {}
         self._drafts: dict[str, Draft] = {}  # by path
         self._tasks: set[asyncio.Task[None]] = set()  # one a batch
-        self._jobs: set[BatchJob] = set()
+        self._jobs: dict[BatchJob, asyncio.Task[None]] = {}
         self._batch_of: dict[str, BatchJob] = {}  # by request
         self._known: set[str] = set()  # names of batches
 
@@ -85,7 +85,10 @@ class BatchChat:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of everything; batches that are open stay so, for the next session."""
+        """Let go of everything but replies that are just coming in; open batches stay so, for the next session."""
+        reading = [task for job, task in self._jobs.items() if job.is_reading]
+        if reading:
+            await asyncio.wait(reading)
         tasks = [*self._asking.values(), *self._tasks]
         for task in tasks:
             task.cancel()
@@ -94,7 +97,7 @@ class BatchChat:
             draft.discard()
         self._drafts.clear()
         if self._jobs:
-            self._told(f"{self._account.stage}: {len(self._jobs)} open batches are left to the next session.")
+            self._told(f"{self._account.stage}: open batches left to the next session: {len(self._jobs)}.")
 
     @property
     def n_waiting(self) -> int:
@@ -200,11 +203,13 @@ class BatchChat:
         )
 
     async def _see_through(self, job: BatchJob) -> None:
-        self._jobs.add(job)
+        task = asyncio.current_task()
+        assert task is not None
+        self._jobs[job] = task
         self._batch_of.update(dict.fromkeys(job.requests, job))
         await job.run()
         if job.is_over:
-            self._jobs.remove(job)
+            del self._jobs[job]
             self._batch_of = {request_id: other for request_id, other in self._batch_of.items() if other is not job}
 
     def _adopt_open_batches(self) -> None:

@@ -88,19 +88,18 @@ class BatchJob:
             await self._run()
         except Exception as caught:
             error = self._error = caught
-            self._tell(f"stays open: {error}")
+            self._tell(f"is left: {error}")
             self._settle_rest(lambda request_id: error)
         finally:
             self._files.unlock()
 
     async def _run(self) -> None:
-        if self._adopted:
-            if not await self._take_over():
-                self._end(lambda request_id: AskAgain(Reason.REQUEST_FAILED, "its batch is gone", counts=False))
-                return
-        else:
+        if not self._adopted:
             await self._submit()
         try:
+            if self._adopted and not await self._take_over():
+                self._end(lambda request_id: AskAgain(Reason.REQUEST_FAILED, "its batch is gone", counts=False))
+                return
             remote = await self._wait_for_end()
             failures = await self._read(remote)
         except EndpointError as error:
@@ -114,24 +113,30 @@ class BatchJob:
         self._end(self._sorted(remote, failures))
 
     async def _take_over(self) -> bool:
-        """Wait for the batch's lock; return False where there is nothing (more) to be fetched."""
-        while not self._files.lock():
-            await asyncio.sleep(self._around.poll_s)
-            if not self._files.record_path.exists():  # whoever looked after it has stored its replies
+        """Wait until the batch is ours; return False where there is nothing (more) to be fetched."""
+        if not self._files.lock():
+            self._tell("is looked after by another run; its replies are awaited.")
+            if not await self._outlive_the_other():
                 return False
         record = self._files.record()
-        if record is not None and record.batch_id is None:  # its process ended before it knew of the batch
-            self._record = record
-            remote = await self._api.find(record.file_id, self._files.name) if record.file_id else None
+        self._record = record or self._record
+        if record is not None and record.file_id is not None and record.batch_id is None:
+            remote = await self._api.find(record.file_id, self._files.name)  # killed before it could be noted
             if remote is not None:
                 self._note(batch_id=remote.batch_id)
-                record = self._record
-        if record is None or record.batch_id is None:  # nothing was paid, and perhaps nobody wants it any more
+        if record is None or self._record.batch_id is None:  # nothing was paid, and perhaps nobody wants it any more
             self._files.delete()
             return False
-        self._record = record
         self._tell(f"of {len(self.requests):,} requests is open since an earlier session; its replies are awaited.")
         return True
+
+    async def _outlive_the_other(self) -> bool:
+        """Return True once whoever looked after the batch has died, False once it has stored the replies."""
+        while self._files.record_path.exists():
+            if self._files.lock():
+                return True
+            await asyncio.sleep(self._around.poll_s)
+        return False
 
     async def _submit(self) -> None:
         n_bytes = self._files.upload_path.stat().st_size
