@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import PIL.Image
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 
 from mminstruct import STAGES
@@ -198,6 +201,18 @@ class TestSources:
         manifest = run(config_file, f"images={source}", "split.n_instructions=0")
         assert manifest.stages["images"].n_rejected == 0 and manifest.stages["describe"].requests == N_IMAGES
         assert {sample.source for sample in tables(config_file).samples.rows()} == {"bare"}
+
+    @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+    def test_a_table_without_a_column_of_captions(self, kind: str, config_file: Path, server: LlmServer) -> None:
+        rows = pa.table({"image": ["0.jpg", "1.jpg"], "id": ["a", "b"]})
+        path = config_file.parent / f"bare.{kind}"
+        if kind == "jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows.to_pylist()))
+        else:
+            (pa.csv.write_csv if kind == "csv" else pa.parquet.write_table)(rows, path)
+        more = f"format: {kind}, path: {path}, image_root: {config_file.parent}/images, id_column: id"
+        run(config_file, f"images=[{{{more}, caption_column: null}}]", last="describe")
+        assert [image.source_id for image in described(config_file).values() if image.described_by] == ["a", "b"]
 
     def test_without_the_stage_they_are_rejected_as_ever(self, config_file: Path) -> None:
         manifest = run(config_file, "describe.when=never", last="images")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mminstruct.errors import ConfigError
-from mminstruct.llm.chat import Message
+from mminstruct.llm.chat import Message, Picture
 from mminstruct.prompts.template import VARIABLES, Prompt, PromptName, Style, load_prompt
 from mminstruct.rows import Exemplar
 
@@ -52,6 +52,21 @@ class TestRender:
         request = load_prompt("answer", override=write(text)).render(variables)
         assert [turn.role for turn in request.messages] == ["user", "assistant"] * 2 + ["user"]
         assert request.messages[3].content == "Two."
+
+    def test_pictures_go_with_the_last_turn(self, write: Write) -> None:
+        path = write("{{ system }}Be brief.{{ user }}Hello.{{ assistant }}Hello.{{ user }}What is this?")
+        shown = (Picture("a.jpg", "00", 64),)
+        request = load_prompt("describe", override=path).render(VARIABLES["describe"], pictures=shown)
+        assert [turn.pictures for turn in request.messages] == [(), (), (), shown]
+
+    @pytest.mark.parametrize("name", ["describe", "check_description"])
+    def test_a_prompt_about_a_picture_is_a_chat(self, name: PromptName, write: Write) -> None:
+        with pytest.raises(ConfigError, match="`form: completion` cannot show the model an image"):
+            load_prompt(name, override=write("---\nform: completion\n---\nThis image shows"))
+
+    @pytest.mark.parametrize("name", ["describe", "check_description"])
+    def test_a_prompt_about_a_picture_has_one_style(self, name: PromptName) -> None:
+        assert load_prompt(name, "small").path == load_prompt(name, "standard").path
 
     def test_completion(self, write: Write) -> None:
         prompt = load_prompt("augment", override=write("---\nform: completion\n---\n{{ description }}\n1."))
@@ -148,9 +163,7 @@ class TestFaults:
 
 
 class TestShipped:
-    NAMES: tuple[PromptName, ...] = ("augment", "summarize", "exemplar", "answer")
-
-    @pytest.fixture(params=NAMES)
+    @pytest.fixture(params=list(VARIABLES))
     def name(self, request: pytest.FixtureRequest) -> PromptName:
         return request.param  # type: ignore[no-any-return]
 
@@ -159,6 +172,7 @@ class TestShipped:
         assert request.messages
         assert set(request.parameters) <= {"temperature", "max_tokens"}
 
+    @pytest.mark.parametrize("name", ["augment", "summarize", "exemplar", "answer"])
     def test_small_prompts_have_a_grammar(self, name: PromptName) -> None:
         assert "root ::=" in load_prompt(name, "small").grammar
 

@@ -141,7 +141,10 @@ class TestReasons:
     )
     def test_captions(self, tmp_path: Path, add_picture: AddPicture, row: dict[str, Any], reason: Reason) -> None:
         add_picture("a.jpg", 1)
+        source = table(tmp_path, {"image": "a.jpg", **row})
         assert self.reason(tmp_path, {"image": "a.jpg", **row}).reason is reason
+        [image] = intake(read_source(source), IntakeConfig(), needs_captions=False)
+        assert isinstance(image, Image) and image.description == ""
 
     def test_duplicate_id(self, tmp_path: Path, add_picture: AddPicture) -> None:
         add_picture("a.jpg", 1)

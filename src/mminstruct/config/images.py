@@ -42,7 +42,9 @@ class _Table(_CaptionFile):
     """A table with one row an image; the captions are one string, or a list of strings."""
 
     image_column: str = Field("image", description="the column with the image's path")
-    caption_column: str = Field("caption", description="the column with the caption, or with a list of captions")
+    caption_column: str | None = Field(
+        "caption", description="the column with the caption, or with a list of captions; null: no image has one"
+    )
     id_column: str | None = Field(
         None, description="the column with the record's id; default: the image's path is the id"
     )

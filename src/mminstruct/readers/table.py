@@ -86,7 +86,8 @@ def read_csv(source: CsvSource) -> Iterator[CaptionRecord | Reject]:
                 yield reject(source.name, row_id, fault, f"{source.path}, {row_id}", raw_text)
             elif cells:
                 values: dict[str, Any] = dict(zip(header, cells, strict=True))
-                values[source.caption_column] = _caption_cell(values[source.caption_column])
+                if source.caption_column is not None:
+                    values[source.caption_column] = _caption_cell(values[source.caption_column])
                 yield _record(source, values, row_id, raw_text)
 
 
@@ -101,6 +102,8 @@ def check_parquet(source: ParquetSource) -> None:
         raise source_error(source.name, source.path, f"no Parquet ({error})", "a Parquet file", advice) from error
     require_columns(source.name, source.path, schema.names, _needed(source))
     for column, lists_too in ((source.image_column, False), (source.caption_column, True)):
+        if column is None:  # no image has a caption
+            continue
         kind = schema.field(column).type
         if not (_is_text(kind) or (lists_too and hasattr(kind, "value_type") and _is_text(kind.value_type))):
             expected = "strings or lists of strings" if lists_too else "strings: the images' paths"
@@ -124,8 +127,12 @@ def read_parquet(source: ParquetSource) -> Iterator[CaptionRecord | Reject]:
 
 
 def _needed(source: TableSource) -> dict[str, str]:
-    needed = {"image_column": source.image_column, "caption_column": source.caption_column}
-    return needed if source.id_column is None else {**needed, "id_column": source.id_column}
+    columns = {
+        "image_column": source.image_column,
+        "caption_column": source.caption_column,
+        "id_column": source.id_column,
+    }
+    return {key: column for key, column in columns.items() if column is not None}
 
 
 def _record(source: TableSource, row: Mapping[str, Any], row_id: str, raw_text: str) -> CaptionRecord | Reject:
@@ -137,7 +144,8 @@ def _record(source: TableSource, row: Mapping[str, Any], row_id: str, raw_text: 
         name = image_name_of(row.get(source.image_column), source.image_column)
         if source.id_column is None:
             row_id = name
-        captions = captions_of(row.get(source.caption_column), source.caption_column)
+        column = source.caption_column
+        captions = [] if column is None else captions_of(row.get(column), column)
         return record_in_folder(source.name, row_id, source.image_root, name, captions, place)
     except BadRecord as fault:
         return reject(source.name, row_id, fault, place, raw_text)
