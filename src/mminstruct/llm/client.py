@@ -20,12 +20,14 @@ from mminstruct.llm.budget import Budget
 from mminstruct.llm.chat import Reply, Request
 from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.exchange import exchange, read_completion
-from mminstruct.llm.faults import Fault, exhausted_for_s
+from mminstruct.llm.faults import Fault, RowRefused, exhausted_for_s
 from mminstruct.llm.pictures import PictureCache
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.llm.retries import Retries, Tries
+from mminstruct.llm.structured import without_schema
 from mminstruct.llm.usage import Account, Spent, Usage
 
+_WORDS_ABOUT_SCHEMAS = ("response_format", "json_schema", "structured output", "guided")  # in a refusal of one
 _CHARACTERS_PER_TOKEN = 4.0
 _ROWS_PER_PLACE = 2  # rows to work on at once: those that wait out a pause must not leave places empty
 
@@ -64,10 +66,12 @@ class HttpChat:
         self._addresses = Addresses(endpoint)
         self._retries = Retries(endpoint, self._addresses)
         self._headers = endpoint.headers
+        self._model_json = json.dumps(endpoint.model, ensure_ascii=False)
         self._limits = aiohttp.ClientTimeout(total=endpoint.timeout_s, sock_connect=min(30.0, endpoint.timeout_s))
         self.rows_at_once = _ROWS_PER_PLACE * endpoint.concurrency * len(endpoint.addresses)
         self._asking: dict[str, asyncio.Future[Reply]] = {}
         self._stopping: MMInstructError | None = None
+        self._lacks_schemas = False  # the endpoint has refused a `response_format`
 
     @property
     def level(self) -> int:
@@ -89,7 +93,7 @@ class HttpChat:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._asking[request_id] = future
         try:
-            reply = await self._until_answered(await self._call(request, request_id, canonical))
+            reply = await self._until_answered(request, request_id, canonical)
             future.set_result(reply)
             return reply
         except BaseException as error:
@@ -101,15 +105,18 @@ class HttpChat:
             del self._asking[request_id]
 
     async def _call(self, request: Request, request_id: str, canonical: str) -> _Call:
-        text = f'{{"model": {json.dumps(self.model, ensure_ascii=False)}, {canonical[1:]}'
+        text = f'{{"model": {self._model_json}, {canonical[1:]}'
         sent = await self._pictures.fill_in(text, request, request_id)
         completion_tokens = self.usage.completion_tokens / max(1, self.usage.requests)  # as far as is known by now
         n_tokens = len(text) / _CHARACTERS_PER_TOKEN + completion_tokens
         path = "/chat/completions" if request.messages else "/completions"
         return _Call(request_id, text, _utf8(sent), path, n_tokens)
 
-    async def _until_answered(self, call: _Call) -> Reply:
-        tries = Tries(call.request_id)
+    async def _until_answered(self, request: Request, request_id: str, canonical: str) -> Reply:
+        if self._lacks_schemas:
+            request = without_schema(request)
+            canonical = request.canonical()
+        call, tries = await self._call(request, request_id, canonical), Tries(request_id)
         while True:
             place = await self._addresses.enter(call.n_tokens)
             if error := self._reason_to_stop():
@@ -123,6 +130,10 @@ class HttpChat:
                 reply = read_completion(content, call.request_id, self.model)
             except Fault as fault:
                 self._addresses.leave(place, fault, call.request_id)
+                if _refuses_schema(fault, request):
+                    self._lacks_schemas, request = True, without_schema(request)
+                    call = await self._call(request, request_id, request.canonical())
+                    continue
                 await asyncio.sleep(await self._pause_s(fault, tries, place))
             except BaseException:
                 self._addresses.leave(place)
@@ -168,6 +179,16 @@ class HttpChat:
         self._stopping = self._stopping or error
         await self._addresses.at_rest()
         return self._stopping
+
+
+def _refuses_schema(fault: Fault, request: Request) -> bool:
+    """Tell whether a request was refused for its `response_format`, and could go without."""
+    told = fault.detail.lower()
+    return (
+        isinstance(fault, RowRefused)
+        and any(word in told for word in _WORDS_ABOUT_SCHEMAS)
+        and without_schema(request) is not request
+    )
 
 
 def _utf8(text: str) -> bytes:

@@ -17,7 +17,7 @@ _NEEDED_GAIN = 0.25  # of the growth in flight, as growth in throughput; less is
 _WORTH_JUDGING = 1.25  # growth in flight below which a change in latency is noise
 _RISEN = 2.0  # times the usual latency; then fewer in flight are tried
 _FEWER = 0.7
-_LONGEST_REST = 64  # rounds between two tries at a level that was refused
+_LONGEST_REST = 32  # rounds between two tries at a level that was refused
 
 
 class Level:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from mminstruct.config.run import RunConfig
 from mminstruct.encoders.image_text import ImageTextEncoder, load_image_text_encoder
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.encoders.text import load_text_encoder
+from mminstruct.llm.batch import BatchChat
 from mminstruct.llm.budget import Budget
 from mminstruct.llm.client import HttpChat
 from mminstruct.llm.embedded import N_SLOTS, EmbeddedServer
@@ -29,6 +30,9 @@ from mminstruct.prompts.template import Prompt, PromptName, load_prompt
 from mminstruct.readers.seeds import load_seeds
 from mminstruct.rows import Seed
 from mminstruct.stages.filter import AnswerFilter
+
+StageChat = HttpChat | BatchChat
+"""A stage's language model, with `usage` and `rows_at_once`."""
 
 _PROMPT_NAMES: dict[str, PromptName] = {
     "describe": "describe",
@@ -57,16 +61,20 @@ class Backends:
     ) -> None:
         await self._stack.aclose()
 
-    async def chat(self, stage: str) -> HttpChat:
-        """Return the stage's language model, with a usage count of its own."""
+    async def chat(self, stage: str, told: Callable[[str], None]) -> StageChat:
+        """Return the stage's language model, with a usage count of its own; `told` hears of batches that take long."""
         if self._session is None:
             # No limit: each client bounds its own requests. Idle connections are dropped before the usual server drops
             # them (after 5 s in uvicorn, so in vLLM, and in llama.cpp), which a request in that moment would pay for.
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
             self._session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        endpoint = await self._endpoint(self._config.llm_for(stage))
-        account = Account(self._run_id, stage)
-        return HttpChat(endpoint, self._store, self._session, account, self._budget, self._pictures)
+        llm = self._config.llm_for(stage)
+        endpoint, account = await self._endpoint(llm), Account(self._run_id, stage)
+        if llm.mode == "live":
+            return HttpChat(endpoint, self._store, self._session, account, self._budget, self._pictures)
+        folder = Path(self._config.replies) / "batches"
+        batches = BatchChat(endpoint, self._store, self._session, account, folder, self._budget, self._pictures, told)
+        return await self._stack.enter_async_context(batches)
 
     def spent(self) -> dict[tuple[str, str], Spent]:
         """Return what this run has paid for in all its sessions, by stage and model."""

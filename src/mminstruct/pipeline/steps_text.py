@@ -16,7 +16,7 @@ from mminstruct.config.section import Section
 from mminstruct.encoders.clustering import cluster, nearest_members
 from mminstruct.engines.local import run_shards
 from mminstruct.llm.chat import Reply
-from mminstruct.llm.client import HttpChat
+from mminstruct.pipeline.backends import StageChat
 from mminstruct.pipeline.run import Run
 from mminstruct.pipeline.tables import part_rejects
 from mminstruct.rows import Answer, Image, Instruction, Reject, content_id
@@ -164,16 +164,16 @@ def seeds_fingerprint(run: Run) -> str:
     return content_id(*(f"{seed.category}\n{seed.instruction}" for seed in run.backends.seeds))
 
 
-async def open_chat(run: Run) -> HttpChat:
+async def open_chat(run: Run) -> StageChat:
     """Return the running stage's language model, its usage and name on the run's record."""
-    chat = await run.backends.chat(run.stage)
+    chat = await run.backends.chat(run.stage, run.progress.note)
     run.usage = chat.usage
     run.record.model = chat.model
     return chat
 
 
 async def _ask_all(
-    run: Run, chat: HttpChat, tasks: Sequence[Task], work: Callable[[Task], Awaitable[Row | Reject]]
+    run: Run, chat: StageChat, tasks: Sequence[Task], work: Callable[[Task], Awaitable[Row | Reject]]
 ) -> list[Row | Reject]:
     """Work on all tasks of a stage whose whole result fits in memory; results in the tasks' order."""
     run.record.n_in = len(tasks)
