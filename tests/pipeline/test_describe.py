@@ -255,6 +255,15 @@ class TestCheck:
         assert (reject.reason, reject.raw_text) == (Reason.UNREADABLE_REPLY, "Lovely picture!")
         assert manifest.stages["describe"].requests == 3 + 1  # the other image's check was readable at once
 
+    def test_an_endpoint_without_response_format_is_asked_in_words(self, config_file: Path, server: LlmServer) -> None:
+        server.always = lambda body: (
+            status(400, "response_format is not supported by this model") if "response_format" in body else None
+        )
+        manifest = run(config_file, "describe.check=true", last="describe")
+        assert manifest.stages["describe"].n_rejected == 0
+        checks = [text_of(body) for body in with_pictures(server) if is_check(body)]
+        assert len(checks) == N_IMAGES and all("Reply with one JSON object" in text for text in checks)
+
 
 def is_check(body: Body) -> bool:
     return isinstance(last_turn(body), list) and "Which statements" in text_of(body)
