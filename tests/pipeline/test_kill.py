@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from mminstruct.pipeline.run import Tables
 from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config
 from support.llm_server import LlmServer
 
-_N_KILLS = 6
-_CONCURRENCY = 8
-_N_REQUESTS = 104  # about; what the kills are spread over
+_N_KILLS = 20
+_N_REQUESTS = 2000  # about; the kills are spread over them
+_CONCURRENCY = 16
 
 
 def _rows(run: Path) -> list[object]:
@@ -33,28 +39,58 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
+def _key(body: object) -> str:
+    return json.dumps(body, sort_keys=True)
+
+
+def _committed(folder: Path) -> Iterator[str]:
+    """Yield the requests whose replies are on disk."""
+    store = folder / "replies" / "replies.sqlite"
+    if store.exists():
+        with closing(sqlite3.connect(store)) as connection:
+            for (packed,) in connection.execute("SELECT request FROM replies"):
+                yield _key(json.loads(zlib.decompress(packed)))
+
+
+@pytest.mark.timeout(600)
 def test_killed_runs_end_with_the_rows_of_an_undisturbed_one(tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("undisturbed", "killed")]
     inputs = tmp_path / "inputs"
-    make_collection(inputs)
-    images = f"[{{format: jsonl, path: {inputs}/captions.jsonl, id_column: id, image_root: {inputs}/images}}]"
+    make_collection(inputs, n_images=_N_REQUESTS // 3)
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     dice = random.Random(1)
-    with LlmServer(latency_s=0.05) as server:
-        for folder in folders:
+    with LlmServer(latency_s=0.02) as server:
+        for folder in (undisturbed, killed):
             folder.mkdir()
-            write_config(folder, server.base_url, images=images)
-        assert _start(folders[0]).wait(120) == 0
-        n_undisturbed = len(server.requests)
-        server.requests.clear()
-        stops = sorted(dice.sample(range(5, min(n_undisturbed, _N_REQUESTS) - 5), _N_KILLS))
-        for stop in stops:
-            process = _start(folders[1])
-            while len({json.dumps(body) for body in server.requests}) < stop and process.poll() is None:
-                time.sleep(0.01)
+            write_config(
+                folder,
+                server.base_url,
+                images=f"[{{format: jsonl, path: {inputs}/captions.jsonl, id_column: id, image_root: {inputs}/images}}]",
+                llm=f"{{base_url: '{server.base_url}', model: m, concurrency: {_CONCURRENCY}}}",
+                match="{per_image: 3, max_per_instruction: 2000}",
+                shard_size="50",
+            )
+        assert _start(undisturbed).wait(120) == 0
+        n_undisturbed = len(server.received)
+        assert n_undisturbed > 0.95 * _N_REQUESTS
+        server.received.clear()
+
+        again: set[str] = set()  # sent although a reply was committed
+        for _ in range(_N_KILLS):
+            committed, n_before = set(_committed(killed)), len(server.received)
+            n_more = dice.randrange(1, 2 * n_undisturbed // _N_KILLS - _CONCURRENCY)
+            process = _start(killed)
+            while len(server.received) < n_before + n_more and process.poll() is None:
+                time.sleep(0.005)
             process.kill()
             process.wait(10)
-        assert _start(folders[1]).wait(120) == 0
-        asked = Counter(json.dumps(body, sort_keys=True) for body in server.requests)
-    assert _rows(folders[1]) == _rows(folders[0])
-    assert len(asked) == n_undisturbed
-    assert sum(asked.values()) <= n_undisturbed + _N_KILLS * _CONCURRENCY
+            again |= {_key(body) for body in server.received[n_before:]} & committed
+        committed, n_before = set(_committed(killed)), len(server.received)
+        assert _start(killed).wait(120) == 0
+        again |= {_key(body) for body in server.received[n_before:]} & committed
+        sent = Counter(_key(body) for body in server.received)
+    n_repeated = sent.total() - len(sent)
+    print(f"{_N_KILLS} kills, {len(sent):,} different requests, {n_repeated} sent again, {len(again)} for nothing")
+    assert not again
+    assert n_repeated <= _N_KILLS * _CONCURRENCY
+    assert len(sent) == n_undisturbed
+    assert _rows(killed) == _rows(undisturbed)

@@ -25,7 +25,7 @@ def make_collection(folder: Path, n_images: int = 16) -> Path:
     for number in range(n_images):
         dice = random.Random(number)
         thing, more = _THINGS[number % len(_THINGS)], dice.sample(_MORE, 3)
-        Image.new("RGB", (16 + number, 12), (number * 9, 90, 200)).save(folder / "images" / f"{number}.jpg")
+        Image.new("RGB", (16 + number, 12), (number * 9 % 256, 90, 200)).save(folder / "images" / f"{number}.jpg")
         caption = (
             f"A {thing} stands in the middle of the picture beside a {more[0]}. On the left there is a {more[1]}, and "
             f"far behind it somebody carries a {more[2]} through the evening light."

@@ -22,10 +22,12 @@ Fault = Callable[[web.Request], web.StreamResponse | None]
 class LlmServer:
     """Serves `/v1/chat/completions` on a free loopback port from a thread of its own. Use as a context manager.
 
-    `requests` holds every body that was answered well; `faults` are used up one a request, oldest first.
+    `received` holds every body, `requests` those that were answered well; `faults` are used up one a request, oldest
+    first.
     """
 
     def __init__(self, latency_s: float = 0.0, reply: Callable[[Body], str] | None = None) -> None:
+        self.received: list[Body] = []
         self.requests: list[Body] = []
         self.headers: list[dict[str, str]] = []
         self.n_received = 0
@@ -84,6 +86,7 @@ class LlmServer:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
+        self.received.append(body)
         fault = self.faults.pop(0) if self.faults else self.always(body)
         if fault is not None:
             response = fault(request)
