@@ -92,9 +92,9 @@ def report(durations: Sequence[float], times: Mapping[str, Sequence[float]], n_p
         "# Slow replies hold up nobody else",
         "",
         f"`python benchmarks/heavy_tail.py`: {machine(PACKAGES)}.",
-        f"{len(durations):,} requests at {n_places} in flight. A reply takes {LATENCY_S:g} s; one in",
-        f"{1 / SLOW_SHARE:.0f}, drawn at random, takes {SLOW_S:g} s, and a single one {STALL_S:g} s: "
-        f"{sum(durations) / len(durations):.3f} s on average.",
+        f"{len(durations):,} requests at {n_places} in flight. A reply takes {LATENCY_S:g} s, one in "
+        f"{1 / SLOW_SHARE:.0f}, drawn at random, {SLOW_S:g} s,",
+        f"and a single one {STALL_S:g} s: {sum(durations) / len(durations):.3f} s on average.",
         f"The ideal is calculated: list scheduling on {n_places} places, with the same latencies in the same order.",
         "Steady: from the first tenth of the replies to the last.",
         "",

@@ -90,14 +90,15 @@ def main() -> None:
 
 def report(log: MemoryLog, result: Result, n_bytes: int, options: argparse.Namespace) -> str:
     """Return the table as Markdown; `n_bytes` is the size of run folder and reply store."""
+    latency_ms, cpu_ms = 1000 * options.latency_s, 1000 * result.cpu_seconds / options.requests
     lines = [
         f"# The `answer` stage over {options.requests:,} requests",
         "",
         f"`python benchmarks/million_requests.py`: {machine(PACKAGES)}.",
-        f"{options.concurrency} in flight, {1000 * options.latency_s:g} ms latency, prompts of 1 kB, replies of 0.6 kB:",
-        f"{options.requests / result.seconds:,.0f} requests/s, {1000 * result.cpu_seconds / options.requests:.3f} ms CPU "
-        f"a request, largest resident memory {result.peak_mb:,.0f} MB,",
-        f"run folder and reply store together {n_bytes / 1e9:.1f} GB.",
+        f"{options.concurrency} in flight, {latency_ms:g} ms latency, prompts of 1 kB, replies of 0.6 kB: "
+        f"{options.requests / result.seconds:,.0f} requests/s,",
+        f"{cpu_ms:.3f} ms CPU a request, largest resident memory {result.peak_mb:,.0f} MB, run folder and reply store "
+        f"{n_bytes / 1e9:.1f} GB.",
         "",
         "| rows through | seconds | resident MB | largest so far, MB |",
         "|---:|---:|---:|---:|",
