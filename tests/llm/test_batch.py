@@ -99,9 +99,9 @@ class TestOneBatch:
         name = server.batches[0].batch_id
         assert heard[0].endswith("of 2 requests, 0.0 MB, is being uploaded.")
         assert heard[1:] == [
-            f"answer: batch {name} in_progress, 0 of 2 requests done.",
-            f"answer: batch {name} completed, 2 of 2 requests done.",
-            f"answer: batch {name} completed: 2 of 2 requests have their reply.",
+            f"answer: {name} in_progress, 0 of 2 requests done.",
+            f"answer: {name} completed, 2 of 2 requests done.",
+            f"answer: {name} completed: 2 of 2 requests have their reply.",
         ]
 
 

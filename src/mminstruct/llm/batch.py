@@ -86,16 +86,15 @@ class BatchChat:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go of everything but replies that are just coming in; open batches stay so, for the next session."""
-        reading = [task for job, task in self._jobs.items() if job.is_reading]
-        if reading:
-            await asyncio.wait(reading)
-        tasks = [*self._asking.values(), *self._tasks]
+        reading = {task for job, task in self._jobs.items() if job.is_reading}
+        tasks = [*self._asking.values(), *(self._tasks - reading)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for draft in self._drafts.values():
             draft.discard()
         self._drafts.clear()
+        await asyncio.gather(*reading)
         if self._jobs:
             self._told(f"{self._account.stage}: open batches left to the next session: {len(self._jobs)}.")
 
@@ -193,11 +192,11 @@ class BatchChat:
         )
         try:
             await asyncio.to_thread(draft.finish)
+            requests = StoredRequests(draft.files.requests_path)
             draft.files.write_record(record)
         except BaseException as error:
             draft.discard(error)
             raise
-        requests = StoredRequests(draft.files.requests_path)
         await self._see_through(
             BatchJob(draft.files, record, requests, self._apis[record.address], self._around, draft.waiting)
         )

@@ -55,11 +55,11 @@ class BatchFiles:
         """Take the lock, or return False while another process, or another chat of this one, holds it."""
         with writing(self.folder):
             descriptor = os.open(self._lock_path, os.O_CREAT | os.O_RDWR, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
         self._lock = descriptor
         return True
 
@@ -99,8 +99,9 @@ class BatchFiles:
     def delete(self) -> None:
         """Delete everything, the record first, and unlock."""
         paths = (self.record_path, self.record_path.with_suffix(".new"), self.upload_path, self.requests_path)
-        for path in (*paths, self._lock_path):
-            path.unlink(missing_ok=True)
+        with writing(self.folder):
+            for path in (*paths, self._lock_path):
+                path.unlink(missing_ok=True)
         self.unlock()
 
 

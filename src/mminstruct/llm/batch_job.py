@@ -272,7 +272,9 @@ class BatchJob:
         self._files.write_record(self._record)
 
     def _tell(self, text: str) -> None:
-        self._around.told(f"{self._record.stage}: batch {self._record.batch_id or self._files.name} {text}")
+        name = self._record.batch_id or self._files.name
+        batch = name if name.startswith("batch") else f"batch {name}"
+        self._around.told(f"{self._record.stage}: {batch} {text}")
 
 
 def _queue_was_full(remote: RemoteBatch) -> bool:
