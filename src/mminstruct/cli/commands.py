@@ -102,7 +102,7 @@ def status(run_dir: str, as_json: bool) -> None:
     """Say how far the run in RUN is, and what it took."""
     from dataclasses import asdict
 
-    from mminstruct.cli.display import print_notes, stage_table, wide_console
+    from mminstruct.cli.display import print_notes, spending_table, stage_table, wide_console
     from mminstruct.pipeline.manifest import read_manifest
     from mminstruct.pipeline.story import open_run
 
@@ -114,6 +114,9 @@ def status(run_dir: str, as_json: bool) -> None:
     console = wide_console()
     console.print(stage_table(manifest))
     print_notes(console, manifest)
+    if any(record.paid for record in manifest.stages.values()):
+        console.print()
+        console.print(spending_table(manifest))
     waiting = [name for name in config.stages if name not in manifest.stages]
     if waiting:
         console.print(f"Not begun: {', '.join(waiting)}")

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from mminstruct.filter_file import FilterReport
+from mminstruct.llm.usage import Spent
 from mminstruct.pipeline.manifest import Manifest, StageRecord
 from mminstruct.pipeline.plan import StagePlan
 from mminstruct.rows import Sample
@@ -23,7 +24,7 @@ def stage_table(manifest: Manifest) -> Grid:
     headings = ["in", "out", "rejected", "requests"]
     headings += ["cached"] if any(record.cached for record in records.values()) else []
     headings += ["tokens"]
-    headings += ["cost"] if any(record.cost is not None for record in records.values()) else []
+    headings += ["cost"] if any(record.cost for record in records.values()) else []
     headings += ["seconds"]
     grid = Grid(box=None, header_style="bold", pad_edge=False)
     grid.add_column("stage", no_wrap=True)
@@ -49,9 +50,30 @@ def _cells(record: StageRecord) -> dict[str, str]:
         "requests": f"{record.requests:,}",
         "cached": f"{record.cached:,}",
         "tokens": f"{record.prompt_tokens + record.completion_tokens:,}",
-        "cost": "unknown" if record.cost is None else f"{record.cost:,.4f}",
+        "cost": _cost(record.cost),
     }
     return cells | (asked if record.requests or record.cached else dict.fromkeys(asked, ""))
+
+
+def spending_table(manifest: Manifest) -> Grid:
+    """Return what the run has paid for, by stage and model, over all its sessions."""
+    grid = Grid(box=None, header_style="bold", pad_edge=False)
+    for heading in ("stage", "model"):
+        grid.add_column(heading, no_wrap=True)
+    for heading in ("requests", "prompt tokens", "completion tokens", "cost"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for stage, record in manifest.stages.items():
+        for model, spent in record.paid.items():
+            tokens = (f"{spent.prompt_tokens:,}", f"{spent.completion_tokens:,}")
+            grid.add_row(stage, model, f"{spent.requests:,}", *tokens, _cost(spent.cost))
+    total = sum((spent for record in manifest.stages.values() for spent in record.paid.values()), Spent())
+    tokens = (f"{total.prompt_tokens:,}", f"{total.completion_tokens:,}")
+    grid.add_row("in all", "", f"{total.requests:,}", *tokens, _cost(total.cost), style="bold")
+    return grid
+
+
+def _cost(cost: float | None) -> str:
+    return "unknown" if cost is None else f"{cost:,.4f}"
 
 
 def wide_console() -> Console:

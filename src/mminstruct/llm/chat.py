@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from mminstruct.rows import Reason
 
-
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 
 

@@ -35,7 +35,7 @@ class StageRecord:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float | None = None  # None: nothing was asked, or no price is known
-    paid: dict[str, dict[str, float | None]] = field(default_factory=dict)  # the same, by model
+    paid: dict[str, Spent] = field(default_factory=dict)  # the same, by model
     seconds: float = 0.0
     model: str = ""  # the language model or the encoder
     tables: dict[str, int] = field(default_factory=dict)  # rows of each table it wrote
@@ -47,7 +47,7 @@ class StageRecord:
         total = sum(paid.values(), Spent())
         self.requests, self.cost = total.requests, total.cost
         self.prompt_tokens, self.completion_tokens = total.prompt_tokens, total.completion_tokens
-        self.paid = {model: asdict(spent) for model, spent in paid.items()}
+        self.paid = paid
 
     def count_rejects(self, rejects: Iterable[Reject]) -> None:
         """Add rejects to the counts."""
@@ -72,13 +72,19 @@ def read_manifest(folder: Folder) -> Manifest:
         return Manifest()
     try:
         content: dict[str, Any] = json.loads(folder.read(NAME))
-        stages = {name: StageRecord(**record) for name, record in content["stages"].items()}
+        stages = {name: _record(entry) for name, entry in content["stages"].items()}
         return Manifest(stages, content["version"], content.get("run_id", ""))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RunError(
             f"{folder.path(NAME)} is not a run's manifest ({error!r}). Remove it and run again: finished work is made "
             "anew from the replies on disk, nothing is paid for twice."
         ) from error
+
+
+def _record(entry: dict[str, Any]) -> StageRecord:
+    record = StageRecord(**entry)
+    record.paid = {model: Spent(**spent) for model, spent in entry.get("paid", {}).items()}
+    return record
 
 
 def write_manifest(folder: Folder, manifest: Manifest) -> None:

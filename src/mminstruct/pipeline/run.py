@@ -37,6 +37,9 @@ from mminstruct.rows import (
 )
 
 
+_SAVED_EVERY_S = 5.0
+
+
 class Tables:
     """The tables of a run folder, in the order in which they are made.
 
@@ -90,9 +93,16 @@ class Run:
     record: StageRecord  # its own
     usage: Usage | None = None  # of its language model
     cached_before: int = 0  # replies from the store in the stage's earlier sessions
+    saved_at: float = 0.0  # monotonic seconds
+
+    def save_now_and_then(self) -> None:
+        """Write the manifest if it is some seconds old, so that `status` can follow a long stage."""
+        if time.monotonic() - self.saved_at > _SAVED_EVERY_S:
+            self.save()
 
     def save(self) -> None:
         """Write the manifest as it stands, with what was paid for so far."""
+        self.saved_at = time.monotonic()
         if self.usage is not None:
             spent = self.backends.spent()
             self.record.book({model: spent[stage, model] for stage, model in spent if stage == self.stage})

@@ -195,6 +195,7 @@ def with_progress(
     async def reported(task: Task) -> Row | Reject:
         result = await work(task)
         run.progress.advanced(1, isinstance(result, Reject), run.usage)
+        run.save_now_and_then()
         return result
 
     return reported
