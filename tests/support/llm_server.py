@@ -8,29 +8,32 @@ import json
 import random
 import re
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from types import TracebackType
 from typing import Any
 
 from aiohttp import web
 
 Body = dict[str, Any]
-Fault = Callable[[web.Request], web.StreamResponse | None]
+Misdeed = web.StreamResponse | None
+Fault = Callable[[web.Request], Misdeed | Awaitable[Misdeed]]
 """Looks at a request and returns what to send instead of a good reply; None closes the connection."""
 
 
 class LlmServer:
     """Serves `/v1/chat/completions` on a free loopback port from a thread of its own. Use as a context manager.
 
-    `received` holds every body, `requests` those that were answered well; `faults` are used up one a request, oldest
-    first.
+    `received` holds every body (`arrivals`: when it came, by `time.monotonic`), `requests` those that were answered well;
+    `faults` are used up one a request, oldest first.
     """
 
     def __init__(self, latency_s: float = 0.0, reply: Callable[[Body], str] | None = None) -> None:
         self.received: list[Body] = []
+        self.arrivals: list[float] = []
         self.requests: list[Body] = []
         self.headers: list[dict[str, str]] = []
-        self.n_received = 0
         self.most_in_flight = 0
         self.faults: list[Fault] = []
         self.always: Callable[[Body], Fault | None] = lambda body: None
@@ -43,8 +46,20 @@ class LlmServer:
         self.port = 0
 
     @property
+    def n_received(self) -> int:
+        return len(self.received)
+
+    @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    def vanish(self) -> None:
+        """Break every connection and refuse new ones, as a process that was killed."""
+        asyncio.run_coroutine_threadsafe(self.break_down(), self._loop).result(10)
+
+    def come_back(self) -> None:
+        """Listen again, on the same port."""
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
 
     def __enter__(self) -> LlmServer:
         self._thread.start()
@@ -71,12 +86,22 @@ class LlmServer:
         app.router.add_post("/v1/completions", self._complete)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
+        await self._listen()
+
+    async def _listen(self) -> None:
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        await self._site.start()
         self.port = self._runner.addresses[0][1]
 
+    async def break_down(self) -> None:
+        """Do what `vanish` does; for faults, which run in the server's own loop."""
+        await self._site.stop()
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        self.n_received += 1
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
@@ -87,9 +112,11 @@ class LlmServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.received.append(body)
+        self.arrivals.append(time.monotonic())
         fault = self.faults.pop(0) if self.faults else self.always(body)
         if fault is not None:
-            response = fault(request)
+            misdeed = fault(request)
+            response = await misdeed if isawaitable(misdeed) else misdeed
             if response is None:
                 assert request.transport is not None
                 request.transport.close()
