@@ -89,7 +89,7 @@ def plan_table(stages: Sequence[StagePlan]) -> Grid:
         header_style="bold",
         pad_edge=False,
         show_footer=True,
-        caption="Estimated: replies' lengths and the share of rows kept are assumptions; prompts are the real ones.",
+        caption=_assumptions(stages),
         caption_justify="left",
     )
     asking = [stage for stage in stages if stage.n_requests]
@@ -107,6 +107,16 @@ def plan_table(stages: Sequence[StagePlan]) -> Grid:
         cost = ("unknown" if stage.cost is None else f"{stage.cost:,.2f}") if stage.n_requests else ""
         grid.add_row(stage.stage, f"{stage.n_rows:,}", *(f"{n:,}" if n else "" for n in counts), cost, stage.model)
     return grid
+
+
+def _assumptions(stages: Sequence[StagePlan]) -> str:
+    """Return what in a plan is measured and what is assumed."""
+    seen = [stage.stage for stage in stages if stage.seen]
+    guessed = [stage.stage for stage in stages if stage.n_requests and not stage.seen]
+    told = ["Prompts are the real ones."]
+    told += [f"Replies as long as those in the store: {', '.join(seen)}."] if seen else []
+    told += [f"Assumed: how long replies are in {', '.join(guessed)}."] if guessed else []
+    return " ".join([*told, "Assumed: the share of rows kept."])
 
 
 def print_notes(console: Console, manifest: Manifest) -> None:

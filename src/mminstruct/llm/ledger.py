@@ -22,8 +22,9 @@ _COLUMNS = "requests, prompt_tokens, completion_tokens, cost, unpriced"
 
 
 class MeanTokens(NamedTuple):
-    """What a request of a stage took on average."""
+    """What a request of a stage took on average, over so many."""
 
+    n_requests: int
     prompt: float
     completion: float
 
@@ -66,7 +67,7 @@ def mean_tokens(connection: sqlite3.Connection, stage: str, model: str) -> MeanT
         "SELECT sum(requests), sum(prompt_tokens), sum(completion_tokens) FROM ledger WHERE stage = ? AND model = ?",
         (stage, model),
     ).fetchone()
-    return MeanTokens(n_prompt / n_requests, n_completion / n_requests) if n_requests else None
+    return MeanTokens(n_requests, n_prompt / n_requests, n_completion / n_requests) if n_requests else None
 
 
 def _spent(requests: int, prompt_tokens: int, completion_tokens: int, cost: float, unpriced: int) -> Spent:

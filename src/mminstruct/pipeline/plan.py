@@ -1,7 +1,8 @@
 """What a run would ask and cost, from its config and captions alone: no request, no image opened.
 
-Prompts are rendered for real with the run's own descriptions and seeds. What cannot be known beforehand is an
-assumption, stated here and in the table: how long replies are, and how many rows a stage rejects.
+Prompts are rendered for real with the run's own descriptions and seeds. How long replies are is taken from what the
+reply store has seen of the same stage and model; where it has seen too little, that is an assumption, stated here and in
+the table, as is how many rows a stage rejects.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from statistics import mean
 
 from mminstruct.config.describe import DescribeConfig
-from mminstruct.config.llm import PromptStyle
+from mminstruct.config.llm import LlmConfig, PromptStyle
 from mminstruct.config.run import RunConfig
 from mminstruct.llm.chat import Request
+from mminstruct.llm.embedded import MODEL_NAME
+from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.store_file import NAME as STORE_NAME
 from mminstruct.pipeline.backends import Backends
 from mminstruct.readers.records import CaptionRecord, join_captions
 from mminstruct.readers.sources import check_source, read_source
@@ -24,17 +29,18 @@ CHARACTERS_PER_TOKEN = 4.4  # English prose under common tokenizers
 _N_TRIED = 50  # descriptions that prompts are rendered with
 _KEPT = 0.8  # share of instructions that survive augment, and of clusters that survive merging
 
-# Assumed words of a reply, by prompt style; at 1.35 tokens a word.
-_REPLY_WORDS: Mapping[PromptStyle, Mapping[str, int]] = {
-    "standard": {"augment": 18, "summarize": 14, "exemplars": 150, "answer": 150},
-    "small": {"augment": 14, "summarize": 12, "exemplars": 75, "answer": 75},
+# Tokens of a reply. Small: the embedded model's, measured on the demo; standard: an assumption. What the reply store
+# has seen of the same stage and model goes before both.
+_REPLY_TOKENS: Mapping[PromptStyle, Mapping[str, float]] = {
+    "standard": {"augment": 24, "summarize": 19, "exemplars": 200, "answer": 200},
+    "small": {"augment": 15, "summarize": 17, "exemplars": 144, "answer": 149},
 }
-_DESCRIPTION_WORDS = 170
-_CHECK_WORDS = 20
-_TOKENS_PER_WORD = 1.35
+_DESCRIPTION_TOKENS = 230
+_CHECK_TOKENS = 27
+_ENOUGH_SEEN = 20  # requests in the store, to be believed more than an assumption
 _PIXELS_PER_TOKEN = 28 * 28  # of an image: Qwen2-VL's (arXiv 2409.12191); other models differ widely
 _SIDES = 4 / 3  # assumed shape of an image as it is sent
-_TO_COME = "x" * round(_DESCRIPTION_WORDS * _TOKENS_PER_WORD * CHARACTERS_PER_TOKEN)  # a description not yet written
+_TO_COME = "x" * round(_DESCRIPTION_TOKENS * CHARACTERS_PER_TOKEN)  # a description not yet written
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class StagePlan:
     completion_tokens: int = 0
     cost: float | None = None
     model: str = ""
+    seen: bool = False  # replies' lengths are those that the store has seen; else they are assumed
 
 
 def make_plan(config: RunConfig) -> list[StagePlan]:
@@ -106,14 +113,15 @@ class _Planner:
         self._config = config
         self._descriptions = descriptions or [""]
         self._backends = Backends(config)
+        self._seen = _seen(config)
 
     def stage(self, stage: str, n_rows: int, n_requests: int | None = None) -> StagePlan:
         """Return the plan of an LLM stage; one request a row unless told otherwise."""
         n_requests = n_rows if n_requests is None else n_requests
         prompt = self._backends.prompt(stage)
         lengths = [_length(prompt.render(self._variables(stage, text))) for text in self._descriptions]
-        n_words = n_requests * _REPLY_WORDS[self._config.llm_for(stage).prompt_style][stage]
-        return self._plan(stage, n_rows, n_requests, n_requests * mean(lengths) / CHARACTERS_PER_TOKEN, n_words)
+        reply_tokens = n_requests * self._reply_tokens(stage)
+        return self._plan(stage, n_rows, n_requests, n_requests * mean(lengths) / CHARACTERS_PER_TOKEN, reply_tokens)
 
     def describe(self, captions: _Captions) -> StagePlan:
         """Return the plan of the stage that sees images: those wanted are described, and all are checked if at all."""
@@ -123,17 +131,21 @@ class _Planner:
         n_characters = n_wanted * mean([_length(write.render({"caption": text})) for text in captions.wanted or [""]])
         n_characters += n_checked * mean([_length(check.render({"description": text})) for text in self._descriptions])
         n_tokens = n_characters / CHARACTERS_PER_TOKEN + (n_wanted + n_checked) * _picture_tokens(config.max_side)
-        n_words = n_wanted * _DESCRIPTION_WORDS + n_checked * _CHECK_WORDS
-        return self._plan("describe", captions.n_images, n_wanted + n_checked, n_tokens, n_words)
+        reply_tokens = n_wanted * _DESCRIPTION_TOKENS + n_checked * _CHECK_TOKENS
+        return self._plan("describe", captions.n_images, n_wanted + n_checked, n_tokens, reply_tokens)
 
-    def _plan(self, stage: str, n_rows: int, n_requests: int, n_prompt_tokens: float, n_words: int) -> StagePlan:
+    def _reply_tokens(self, stage: str) -> float:
+        """Return the mean length of a reply, seen or assumed."""
+        return self._seen.get(stage) or _REPLY_TOKENS[self._config.llm_for(stage).prompt_style][stage]
+
+    def _plan(self, stage: str, n_rows: int, n_requests: int, n_prompt_tokens: float, reply_tokens: float) -> StagePlan:
         llm = self._config.llm_for(stage)
-        prompt_tokens, completion_tokens = round(n_prompt_tokens), round(n_words * _TOKENS_PER_WORD)
-        price, cost = llm.price, None
+        prompt_tokens, completion_tokens = round(n_prompt_tokens), round(reply_tokens)
+        price, cost = llm.price_in_force, None
         if price is not None:
             cost = (prompt_tokens * price.prompt_per_million + completion_tokens * price.completion_per_million) / 1e6
-        model = llm.model or "embedded"
-        return StagePlan(stage, n_rows, n_requests, prompt_tokens, completion_tokens, cost, model)
+        seen = stage in self._seen
+        return StagePlan(stage, n_rows, n_requests, prompt_tokens, completion_tokens, cost, _model(llm), seen)
 
     def _variables(self, stage: str, description: str) -> dict[str, object]:
         seeds = [seed.instruction for seed in self._backends.seeds]
@@ -150,13 +162,31 @@ class _Planner:
             return {"members": members, "masked": members, "max_words": self._config.summarize.max_words}
         if stage == "exemplars":
             return {"description": description, "instruction": instruction}
-        words = _REPLY_WORDS[self._config.llm_for("exemplars").prompt_style]["exemplars"]
-        exemplar = Exemplar("", "", "", description, instruction, "example " * words, "", "")
+        written = "x" * round(self._reply_tokens("exemplars") * CHARACTERS_PER_TOKEN)
+        exemplar = Exemplar("", "", "", description, instruction, written, "", "")
         return {
             "description": description,
             "instruction": instruction,
             "exemplars": [exemplar] * self._config.answer.shots,
         }
+
+
+def _model(llm: LlmConfig) -> str:
+    return llm.model or MODEL_NAME
+
+
+def _seen(config: RunConfig) -> dict[str, float]:
+    """Return the mean tokens of the replies that the store has seen, by stage; not of those that it has seen little."""
+    folder = Path(config.replies)
+    if not (folder / STORE_NAME).exists():
+        return {}
+    with ReplyStore(folder, create=False) as store:
+        means = {stage: store.mean_tokens(stage, _model(config.llm_for(stage))) for stage in config.llm_stages}
+    return {
+        stage: mean_tokens.completion
+        for stage, mean_tokens in means.items()
+        if mean_tokens is not None and mean_tokens.n_requests >= _ENOUGH_SEEN
+    }
 
 
 def _picture_tokens(max_side: int) -> float:
