@@ -45,7 +45,7 @@ async def test_what_was_paid_is_booked_even_if_another_process_paid_too(tmp_path
         await one.put(reply(2), "{}", augment, None)
         await one.put(reply(3), "{}", Account("another run", "answer"), 9.0)
         assert other.spent("run") == {("answer", "m"): Spent(2, 20, 10, 0.75), ("augment", "m"): Spent(1, 10, 5, None)}
-        assert other.mean_tokens("answer", "m") == (2, 10, 5)
+        assert other.mean_tokens("answer", "m") == (3, 10, 5)
         assert other.mean_tokens("answer", "another model") is None
 
 

@@ -64,7 +64,7 @@ def test_killed_runs_end_with_the_rows_of_an_undisturbed_one(tmp_path: Path) -> 
             write_config(
                 folder,
                 server.base_url,
-                images=f"[{{format: jsonl, path: {inputs}/captions.jsonl, id_column: id, image_root: {inputs}/images}}]",
+                images=f"[{{format: jsonl, path: {inputs / 'captions.jsonl'}, image_root: {inputs / 'images'}}}]",
                 llm=f"{{base_url: '{server.base_url}', model: m, concurrency: {_CONCURRENCY}}}",
                 match="{per_image: 3, max_per_instruction: 2000}",
                 shard_size="50",

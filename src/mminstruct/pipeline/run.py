@@ -36,7 +36,6 @@ from mminstruct.rows import (
     content_id,
 )
 
-
 _SAVED_EVERY_S = 5.0
 
 
