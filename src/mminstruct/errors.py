@@ -10,6 +10,7 @@
     ├── BudgetError        the run has spent what its budget allows
     ├── StoreError         the reply store cannot be opened, read or written
     ├── RunError           a run folder is not one, is in use, or lacks what was asked for
+    ├── RunInterrupted     Ctrl-C, once what was in flight has come home
     └── ExportError        an export failed its own check, or its target is in the way
 
 Any other exception is a bug of ours and shows its trace. A single bad row is never an exception that leaves a
@@ -60,6 +61,10 @@ class StoreError(MMInstructError):
 
 class RunError(MMInstructError):
     """A run folder is not one, is being written by another process, or lacks what was asked for."""
+
+
+class RunInterrupted(MMInstructError):
+    """The user stopped the run; what was in flight is stored."""
 
 
 class ExportError(MMInstructError):

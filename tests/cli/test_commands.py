@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mminstruct.llm.replies import ReplyStore
 from mminstruct.pipeline.run import Tables
 from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config
@@ -98,6 +99,40 @@ class TestRun:
             )
             time.sleep(0.5)
             assert len(server.requests) == n_requests
+        with ReplyStore(tmp_path / "replies") as store:
+            assert len(store) == n_requests == len(server.received)  # those in flight came home
+
+    def test_a_second_ctrl_c_does_not_wait(self, tmp_path: Path) -> None:
+        make_collection(tmp_path)
+        with LlmServer(latency_s=60) as server:
+            write_config(tmp_path, server.base_url)
+            command = [sys.executable, "-m", "mminstruct", "run", "config.yaml"]
+            process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+            _wait_for(lambda: len(server.received) == 8)
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "waiting for 8 requests in flight" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+            assert process.returncode == 130 and "Go on with" in errors and "Traceback" not in errors
+
+    def test_a_budget_stops_cleanly_and_a_higher_one_goes_on(self, tmp_path: Path) -> None:
+        make_collection(tmp_path)
+        with LlmServer() as server:
+            write_config(tmp_path, server.base_url, budget="{max_requests: 50}")
+            stopped = mminstruct("run", "config.yaml", cwd=tmp_path)
+            assert stopped.returncode == 2 and "budget.max_requests is 50" in stopped.stderr
+            assert "Traceback" not in stopped.stderr
+            assert 50 <= len(server.received) <= 50 + 8
+            again = mminstruct("run", "config.yaml", "-o", "budget.max_requests=1000", cwd=tmp_path)
+            assert again.returncode == 0
+            n_different = len({json.dumps(body, sort_keys=True) for body in server.received})
+            assert n_different == len(server.received)  # nothing was paid for twice
+        told = mminstruct("status", "run", cwd=tmp_path).stdout
+        [total] = [line.split() for line in told.splitlines() if line.startswith("in all")]
+        assert total[2] == str(n_different) and total[-1] == "unknown"
 
 
 class TestReading:

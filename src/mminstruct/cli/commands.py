@@ -13,6 +13,7 @@ import click
 
 from mminstruct import STAGES
 from mminstruct.cli import cli
+from mminstruct.errors import RunInterrupted
 
 if TYPE_CHECKING:
     from mminstruct.config.run import RunConfig
@@ -203,7 +204,7 @@ def _run(config: RunConfig, again: str, first: str | None, last: str | None) -> 
     try:
         with progress_for(Console(stderr=True)) as progress:
             manifest = asyncio.run(run_steps(config, STEPS, progress, first, last))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RunInterrupted):
         click.echo(f"\nStopped; every reply received so far is kept. Go on with: {again}", err=True)
         sys.exit(130)
     console = wide_console()

@@ -78,6 +78,15 @@ class HttpChat:
         """Requests that may be in flight at present, over all addresses."""
         return sum(address.level.limit for address in self._addresses.all)
 
+    @property
+    def n_in_flight(self) -> int:
+        """Requests that are sent, and replies that are not yet stored."""
+        return self._addresses.in_flight
+
+    def stop(self, error: MMInstructError) -> None:
+        """Send nothing more; everybody who waits gets `error` once those in flight have come home."""
+        self._stopping = self._stopping or error
+
     async def ask(self, request: Request) -> Reply:
         """Return the stored reply, or ask the endpoint; see `Chat.ask`. Raises BudgetError where nothing is left."""
         if self._endpoint.parameters:
@@ -175,10 +184,10 @@ class HttpChat:
         return BudgetError(reached) if reached else None
 
     async def _stop(self, error: MMInstructError) -> MMInstructError:
-        """Send nothing more, let those in flight come home to the store, and return the error to raise."""
-        self._stopping = self._stopping or error
+        """Stop, let those in flight come home to the store, and return the error to raise."""
+        self.stop(error)
         await self._addresses.at_rest()
-        return self._stopping
+        return self._stopping or error
 
 
 def _refuses_schema(fault: Fault, request: Request) -> bool:

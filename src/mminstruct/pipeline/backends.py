@@ -18,6 +18,7 @@ from mminstruct.config.run import RunConfig
 from mminstruct.encoders.image_text import ImageTextEncoder, load_image_text_encoder
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.encoders.text import load_text_encoder
+from mminstruct.errors import MMInstructError
 from mminstruct.llm.batch import BatchChat
 from mminstruct.llm.budget import Budget
 from mminstruct.llm.client import HttpChat
@@ -50,6 +51,7 @@ class Backends:
         self._config = config
         self._run_id = run_id  # who pays
         self._stack = AsyncExitStack()
+        self._live: HttpChat | None = None  # of the stage that is asking
         self._session: aiohttp.ClientSession | None = None
         self._embedded: EmbeddedServer | None = None
 
@@ -71,10 +73,21 @@ class Backends:
         llm = self._config.llm_for(stage)
         endpoint, account = await self._endpoint(llm), Account(self._run_id, stage)
         if llm.mode == "live":
-            return HttpChat(endpoint, self._store, self._session, account, self._budget, self._pictures)
+            self._live = HttpChat(endpoint, self._store, self._session, account, self._budget, self._pictures)
+            return self._live
         folder = Path(self._config.replies) / "batches"
         batches = BatchChat(endpoint, self._store, self._session, account, folder, self._budget, self._pictures, told)
         return await self._stack.enter_async_context(batches)
+
+    @property
+    def n_in_flight(self) -> int:
+        """Requests that a sudden end would lose."""
+        return self._live.n_in_flight if self._live is not None else 0
+
+    def stop(self, error: MMInstructError) -> None:
+        """Send nothing more; the stage that is asking ends with `error` once those in flight have come home."""
+        if self._live is not None:
+            self._live.stop(error)
 
     def spent(self) -> dict[tuple[str, str], Spent]:
         """Return what this run has paid for in all its sessions, by stage and model."""

@@ -1,8 +1,8 @@
 """What a run would ask and cost, from its config and captions alone: no request, no image opened.
 
 Prompts are rendered for real with the run's own descriptions and seeds. How long replies are is taken from what the
-reply store has seen of the same stage and model. Where it has seen too little, that is an assumption, as is the share of
-rows that a stage rejects; the table says which is which.
+reply store has seen of the same stage and model. Where it has seen too little, that is an assumption, as is the share
+of rows that a stage rejects; the table says which is which.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
 from mminstruct.llm.usage import Usage
 from mminstruct.pipeline.backends import Backends
+from mminstruct.pipeline.interrupts import patient_interrupts
 from mminstruct.pipeline.lock import locked
 from mminstruct.pipeline.manifest import Manifest, StageRecord, read_manifest, write_manifest
 from mminstruct.pipeline.progress import Progress
@@ -193,7 +194,8 @@ async def _bring_up_to_date(
     run.save()
     started = time.monotonic()
     try:
-        await step.work(run)
+        with patient_interrupts(run.backends, run.progress):
+            await step.work(run)
         _count(record, tables)
         _check_that_rows_are_left(step.stage, record, tables)
         record.status = "done"
