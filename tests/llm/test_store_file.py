@@ -80,7 +80,7 @@ class TestOlderFile:
 
 class TestRefused:
     def test_a_store_that_must_be_there_is_not_made(self, tmp_path: Path) -> None:
-        with pytest.raises(StoreError, match=r"There is no reply store in .*replies: .*replies.sqlite is missing"):
+        with pytest.raises(StoreError, match=r"There is no reply store: .*replies/replies.sqlite is missing"):
             ReplyStore(tmp_path / "replies", create=False)
         assert list(tmp_path.iterdir()) == []
 

@@ -53,8 +53,8 @@ class ReplyStore:
         self.path = folder / NAME
         self._reader = open_store_file(folder, create)
         try:
-            self._connection = connect(self.path)  # of the writer
             self._file = _identity(self.path)
+            self._connection = connect(self.path)  # of the writer
         except (OSError, sqlite3.Error) as error:
             self._reader.close()
             raise store_error(self.path, "cannot be opened", error) from error

@@ -78,13 +78,14 @@ def open_store_file(folder: Path, create: bool) -> sqlite3.Connection:
     """
     path = folder / NAME
     if not create and not path.is_file():
-        raise StoreError(f"There is no reply store in {folder}: {path} is missing. Name the folder of `replies`.")
+        raise StoreError(f"There is no reply store: {path} is missing. Expected the folder that `replies` names.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        last_change = int(path.stat().st_mtime) if path.exists() else int(time.time())
-        connection = connect(path)
+        is_new = not path.exists() or path.stat().st_size == 0
+        last_change = time.time() if is_new else path.stat().st_mtime
+        connection = connect(path, is_new)
         try:
-            _bring_up_to_date(connection, path, last_change)
+            _bring_up_to_date(connection, path, int(last_change))
         except BaseException:
             connection.close()
             raise
@@ -93,11 +94,12 @@ def open_store_file(folder: Path, create: bool) -> sqlite3.Connection:
     return connection
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, is_new: bool = False) -> sqlite3.Connection:
     """Return a connection in autocommit mode that any one thread at a time may use; raises sqlite3.Error."""
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: it can shrink a little at a time
+        if is_new:  # can shrink a little at a time, see `pruning.py`
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut, not just a kill
     except BaseException:
