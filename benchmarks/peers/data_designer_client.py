@@ -34,11 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         designer = DataDesigner(folder, model_providers=[provider])
         designer.set_run_config(
-            dd.RunConfig(
-                buffer_size=len(prompts),
-                jinja_rendering_engine=dd.JinjaRenderingEngine.NATIVE,
-                otel_metrics_port=None,
-            )
+            dd.RunConfig(jinja_rendering_engine=dd.JinjaRenderingEngine.NATIVE, otel_metrics_port=None)
         )
         started, cpu_started = time.perf_counter(), sum(os.times()[:4])  # user and system, with children
         result = designer.create(config, num_records=len(prompts))
