@@ -35,7 +35,7 @@ async def exchange(
         raise Broken(f"connection broken: {error!r}") from error
     try:
         return json.loads(data), response.headers
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Broken(_not_a_completion(data), Reason.UNREADABLE_REPLY) from error
 
 
@@ -59,10 +59,16 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 def read_completion(content: Any, request_id: str, model: str) -> Reply:
     """Return the reply in a chat or text completion's JSON. Raises Broken where it is none.
 
-    An error inside a 200, as some gateways send it, is sorted like an HTTP error of its `code`.
+    An error inside a 200, as some gateways send it, is sorted like an HTTP error of its `code`. It may stand in the
+    choice, beside the text that came before a provider broke off.
     """
+    inner = None
     try:
+        inner = content.get("error")
         choice = content["choices"][0]
+        inner = inner or choice.get("error")
+        if inner:
+            raise ValueError("an error in place of a reply")
         text = choice["message"]["content"] if "message" in choice else choice["text"]
         text = "" if text is None else text  # null content is how some endpoints say "nothing"
         if not isinstance(text, str):
@@ -71,17 +77,23 @@ def read_completion(content: Any, request_id: str, model: str) -> Reply:
         return Reply(
             request_id,
             text,
-            choice.get("finish_reason") or "stop",
+            str(choice.get("finish_reason") or "stop"),
             model,
-            int(usage.get("prompt_tokens") or 0),
-            int(usage.get("completion_tokens") or 0),
+            _count(usage.get("prompt_tokens")),
+            _count(usage.get("completion_tokens")),
         )
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        data = json.dumps(content).encode()
-        inner = content.get("error") if isinstance(content, dict) else None
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         if isinstance(inner, dict) and isinstance(inner.get("code"), int) and inner["code"] >= 400:
-            raise refusal(inner["code"], data, {}) from error
-        raise Broken(_not_a_completion(data), Reason.UNREADABLE_REPLY) from error
+            raise refusal(inner["code"], json.dumps({"error": inner}).encode(), {}) from error
+        raise Broken(_not_a_completion(json.dumps(content).encode()), Reason.UNREADABLE_REPLY) from error
+
+
+def _count(tokens: Any) -> int:
+    """Return a number of tokens, zero where it is not told. Raises ValueError where it is none that could be true."""
+    n_tokens = int(tokens or 0)
+    if not 0 <= n_tokens < 2**40:
+        raise ValueError(f"{n_tokens} tokens")
+    return n_tokens
 
 
 def _not_a_completion(data: bytes) -> str:
