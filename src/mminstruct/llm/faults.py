@@ -21,6 +21,7 @@ from mminstruct.rows import Reason
 _THROTTLED = {429, 503, 529}
 _CONCERNS_ALL = {401, 402, 403, 404, 405}
 _WORTH_A_RETRY = {408, 409, 425}  # and 5xx
+_LONGEST_HINT_S = 60.0
 _CODES_THAT_CONCERN_ALL = {
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -86,7 +87,7 @@ def refusal(status: int, data: bytes, headers: Mapping[str, str]) -> Fault:
     if _codes(error) & _CODES_THAT_CONCERN_ALL:
         return AllRefused(detail)
     if status in _THROTTLED:
-        return Throttled(detail, asked_pause_s(headers))
+        return Throttled(detail, asked_pause_s(headers) or exhausted_for_s(headers) or None)
     if status == 403 and _is_moderation(error):
         return RowRefused(detail)
     if status in _CONCERNS_ALL or 300 <= status < 400:
@@ -106,21 +107,23 @@ def asked_pause_s(headers: Mapping[str, str]) -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(after).timestamp() - time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def exhausted_for_s(headers: Mapping[str, str]) -> float:
     """Return how long nothing is left of a rate limit, from `x-ratelimit-remaining-*` and `x-ratelimit-reset-*`.
 
-    >>> exhausted_for_s({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m0.5s"})
-    60.5
+    It is at most a minute: what a longer one means is not agreed on (some send a date), and a refusal would tell.
+
+    >>> exhausted_for_s({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "12.5s"})
+    12.5
     """
     pauses = [0.0]
     for kind in ("requests", "tokens"):
         if headers.get(f"x-ratelimit-remaining-{kind}") == "0":
             pauses.append(duration_s(headers.get(f"x-ratelimit-reset-{kind}", "")))
-    return max(pauses)
+    return min(max(pauses), _LONGEST_HINT_S)
 
 
 _UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -143,7 +146,7 @@ def _error_object(data: bytes) -> dict[str, Any]:
     """Return the `error` of a body in the OpenAI form, as an object; an empty one where there is none."""
     try:
         content = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     error = content.get("error", content) if isinstance(content, dict) else content
     return error if isinstance(error, dict) else {"message": error}
