@@ -54,7 +54,7 @@ class Level:
             self._begin_round()
         if sent_in != self.round:
             return
-        self._latencies.append(latency_s)
+        self._latencies.append(max(latency_s, 1e-6))  # a coarse clock gives zero
         if len(self._latencies) >= max(self.limit, _FEWEST_SAMPLES):
             latency_s, full = median(self._latencies), self.wanted_more
             self._begin_round()
@@ -70,7 +70,7 @@ class Level:
             self._rest, self._step = self._patience, 1
             self._patience = min(2 * self._patience, _LONGEST_REST)
             self._settled = self._trial = None
-        self.limit = max(self._lowest, min(self.limit, self.in_flight))
+        self.limit = min(self.limit, max(self._lowest, self.in_flight))
 
     def collapse(self) -> None:
         """The address is set aside: only one at a time, until a reply comes."""
