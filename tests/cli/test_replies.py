@@ -93,7 +93,7 @@ class TestPrune:
         after = stats(folder)
         assert after["replies"] == 0 and after["spent"] == before["spent"]
         n_requests = len(server.requests)
-        assert mminstruct("run", "config.yaml", "--from", "exemplars", cwd=folder).returncode == 0
+        assert mminstruct("run", "config.yaml", "--from", "augment", "--until", "augment", cwd=folder).returncode == 0
         assert len(server.requests) > n_requests
 
     def test_by_age(self, folder: Path) -> None:
@@ -103,7 +103,7 @@ class TestPrune:
         assert done.stdout.startswith("Deleted ") and stats(folder)["replies"] == 0
 
     def test_what_a_kept_run_names_is_not_asked_again(self, folder: Path, server: LlmServer) -> None:
-        more = ("run", "config.yaml", "--run-dir", "more", "-o", "augment.n_instructions=60")
+        more = ("run", "config.yaml", "--run-dir", "more", "--until", "augment", "-o", "augment.n_instructions=60")
         assert mminstruct(*more, cwd=folder).returncode == 0
         done = mminstruct("replies", "prune", "replies", "--keep", "run", "--yes", cwd=folder)
         assert done.returncode == 0, done.stderr
@@ -158,7 +158,27 @@ class TestExport:
         assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-@pytest.mark.parametrize("arguments", [["stats"], ["prune", "--model", "m", "--yes"], ["export"]])
+class TestRecover:
+    def test_saves_what_is_readable(self, folder: Path) -> None:
+        path = folder / "replies" / "replies.sqlite"
+        data = path.read_bytes()
+        n_replies = stats(folder)["replies"]
+        middle = len(data) // 2 // 4096 * 4096
+        path.write_bytes(data[:middle] + b"\xa5" * 8192 + data[middle + 8192 :])
+        wrong = mminstruct("replies", "stats", "replies", cwd=folder)
+        assert wrong.returncode == 2 and "save what can still be read with `mminstruct replies recover`" in wrong.stderr
+        done = mminstruct("replies", "recover", "replies", "--out", "new", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        (folder / "replies").rename(folder / "damaged")
+        (folder / "new").rename(folder / "replies")
+        n_saved = stats(folder)["replies"]
+        assert isinstance(n_saved, int) and isinstance(n_replies, int) and 0 < n_saved < n_replies
+        assert done.stdout == f"Saved {n_saved} replies in new.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["stats"], ["prune", "--model", "m", "--yes"], ["export"], ["recover", "--out", "new"]]
+)
 def test_where_no_store_is_none_is_made(arguments: list[str], tmp_path: Path) -> None:
     command, *options = arguments
     done = mminstruct("replies", command, "replies", *options, cwd=tmp_path)

@@ -117,10 +117,10 @@ class TestDamagedFile:
             with sqlite3.connect(store.path) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
-            size = store.path.stat().st_size
+            third = store.path.stat().st_size // 3 // 4096 * 4096
             with store.path.open("r+b") as file:
-                file.seek(size // 3)
-                file.write(b"\xa5" * (size // 3))
+                file.seek(third)
+                file.write(b"\xa5" * third)
             outcomes = [self.look_up(store, n) for n in range(2000)]
             assert outcomes.count("right") > 100
             assert outcomes.count("damaged") > 100
@@ -131,7 +131,7 @@ class TestDamagedFile:
             found = store.get(reply(number).request_id)
         except StoreError as error:
             assert "replies.sqlite cannot be read: " in str(error)
-            assert "The file is damaged: rename it, save what can still be read with `sqlite3" in str(error)
+            assert "The file is damaged: save what can still be read with `mminstruct replies recover`" in str(error)
             return "damaged"
         return "right" if found and found.text == reply(number).text else "wrong"
 

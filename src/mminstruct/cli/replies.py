@@ -120,6 +120,22 @@ def export(store: Path, out: Path | None, model: str | None) -> None:
     click.echo(f"Wrote {n_replies:,} replies to {out}.")
 
 
+@replies.command()
+@_STORE
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new store.")
+def recover(store: Path, out: Path) -> None:
+    """Save what can be read of a damaged STORE into a new one.
+
+    STORE stays as it is. Point `replies` in the config at the new folder, or put it in the old one's place.
+    """
+    from mminstruct.llm.recovery import recover as save_readable
+
+    saved = save_readable(store, out)
+    click.echo(f"Saved {saved.n_replies:,} replies in {out}.")
+    if not saved.with_ledger:
+        click.echo("The account of what was paid could not be read: spending counts from zero.")
+
+
 def _write(lines: Iterator[bytes], stream: BinaryIO) -> int:
     n_lines = 0
     for line in lines:

@@ -21,7 +21,7 @@ CREATE TABLE replies (
     model TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL,
-    request BLOB NOT NULL,  -- the request's JSON text, zlib-compressed: `show` prints the exact prompt from it
+    request BLOB NOT NULL,  -- the request's JSON text, mostly zlib-compressed: `show` prints the exact prompt from it
     created INTEGER NOT NULL  -- Unix seconds
 )
 """
@@ -39,10 +39,7 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID
 """
 
-_DAMAGED = (
-    "The file is damaged: rename it, save what can still be read with "
-    f"`sqlite3 RENAMED .recover | sqlite3 {NAME}`, then run the same command again."
-)
+_DAMAGED = "The file is damaged: save what can still be read with `mminstruct replies recover`."
 _NO_SPACE = "Free some disk space, then run the same command again."
 _ADVICE = {
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
