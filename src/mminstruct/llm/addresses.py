@@ -15,7 +15,7 @@ from mminstruct.llm.faults import Broken, Fault, Throttled, Unreachable
 from mminstruct.llm.limits import Level, Rate
 
 _FAILING_REQUESTS = 8  # different ones in a row, without a good reply between: then it is the address that fails
-_THROTTLED_IN_A_ROW = 3  # then the pause that was asked for one request is kept by all
+_THROTTLED_IN_A_ROW = 3  # then all keep the pause that was asked for one; at the lowest level, one of our own
 _FIRST_ASIDE_S = 0.5
 _LONGEST_ASIDE_S = 15.0
 
@@ -76,21 +76,28 @@ class Address:
             self._n_throttled += 1
             if fault.pause_s is not None and self._n_throttled >= _THROTTLED_IN_A_ROW:
                 self.closed_until = max(self.closed_until, now + fault.pause_s)
+            elif self.level.limit == 1 and self._n_throttled >= _THROTTLED_IN_A_ROW:
+                self._close(now)
         elif isinstance(fault, Broken | Unreachable):
             if isinstance(fault, Broken) and fault.timed_out:
                 self.level.refused(sent_in)
             self.failing.add(request_id)
-            if isinstance(fault, Unreachable) or len(self.failing) >= _FAILING_REQUESTS:
+            is_aside = self.failing_since is not None  # no good reply since: one failure is enough
+            if isinstance(fault, Unreachable) or is_aside or len(self.failing) >= _FAILING_REQUESTS:
                 self._set_aside(now)
 
     def _set_aside(self, now: float) -> None:
-        if now < self.closed_until:  # one of those sent before it was set aside
-            return
-        if self.failing_since is None:
-            self.failing_since = now
+        if self._close(now):
+            self.failing_since = now if self.failing_since is None else self.failing_since
+            self.level.collapse()
+
+    def _close(self, now: float) -> bool:
+        """Leave it alone, each time for longer; not for those sent before it was closed, which gives False."""
+        if now < self.closed_until:
+            return False
         self._aside_s = min(max(2 * self._aside_s, _FIRST_ASIDE_S), _LONGEST_ASIDE_S)
         self.closed_until = now + self._aside_s
-        self.level.collapse()
+        return True
 
 
 class Place(NamedTuple):
@@ -107,6 +114,8 @@ class Addresses:
         self.all = [Address(url, endpoint) for url in endpoint.addresses]
         self._waiting: deque[tuple[asyncio.Future[Place], float]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._throttled: set[str] = set()  # requests that were refused for load since the last good reply
+        self._throttled_since = 0.0
         self._at_rest = asyncio.Event()
 
     @property
@@ -117,6 +126,10 @@ class Addresses:
     def failing_for_s(self, now: float) -> float:
         """Return how long no address has answered anybody; zero while one does."""
         return min(0.0 if address.failing_since is None else now - address.failing_since for address in self.all)
+
+    def throttled_for_s(self, now: float) -> float:
+        """Return how long every request was refused for load; zero while it concerns a few requests only."""
+        return now - self._throttled_since if len(self._throttled) >= _FAILING_REQUESTS else 0.0
 
     async def enter(self, n_tokens: float) -> Place:
         """Wait for a place for a request of about so many tokens, and take it."""
@@ -140,7 +153,11 @@ class Addresses:
         """Give a place back without a reply, with the fault that its request got; somebody else may take it at once."""
         place.address.level.in_flight -= 1
         if fault is not None:
-            place.address.failed(fault, request_id, place.round, asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            place.address.failed(fault, request_id, place.round, now)
+            if isinstance(fault, Throttled):
+                self._throttled_since = self._throttled_since if self._throttled else now
+                self._throttled.add(request_id)
         self._go_on()
 
     def replied(self, place: Place, latency_s: float, pause_s: float, n_more_tokens: float) -> None:
@@ -153,6 +170,7 @@ class Addresses:
         address.level.in_flight -= 1
         address.n_landing += 1
         address.replied(place.round, latency_s, pause_s, n_more_tokens, now)
+        self._throttled.clear()
         self._go_on()
 
     def landed(self, place: Place) -> None:

@@ -1,6 +1,7 @@
 """What is done about a fault: try again and when, fail the row, or stop the run.
 
-    Throttled    later, as often as it takes within reason; the level and the pauses do the rest (`addresses.py`)
+    Throttled    later, as often as it takes within reason; the level and the pauses do the rest (`addresses.py`);
+                 where nobody is answered any more for a quarter of an hour, the run stops
     Broken       again after a growing pause, `max_tries` in all; then the row fails
     Unreachable  as soon as an address answers again; after `give_up_after_s` the run stops
     RowRefused   the row fails
@@ -23,7 +24,7 @@ from mminstruct.rows import Reason
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-_LONGEST_WAIT_S = 900.0  # a longer Retry-After is a daily quota: nobody wants to watch that
+LONGEST_WAIT_S = 900.0  # with no reply; a longer Retry-After is a daily quota: nobody wants to watch that
 _NEVER_REACHED_S = 5.0  # an endpoint that never answered is given up sooner: the address is wrong, or nobody is there
 _THROTTLED_PER_TRY = 5  # busy endpoints refuse a request more often than broken ones fail it
 _REFUSED_AT_FIRST = 20  # rows, with no good reply at all: then it is not the rows that are at fault
@@ -66,7 +67,7 @@ class Retries:
                 raise self._refused_by(address, fault)
             raise RequestFailed(tries.request_id, Reason.REQUEST_REFUSED, fault.detail)
         if isinstance(fault, Throttled):
-            return self._after_throttling(fault, tries, address)
+            return self._after_throttling(fault, tries, address, now)
         if address.failing_since is None:
             return self._after_failure(fault, tries)
         failing_for_s = self._addresses.failing_for_s(now)
@@ -81,22 +82,29 @@ class Retries:
             raise RequestFailed(tries.request_id, reason, f"{fault.detail} (given up after {tries.n_failed} tries)")
         return tries.next_pause_s()
 
-    def _after_throttling(self, fault: Throttled, tries: Tries, address: Address) -> float:
+    def _after_throttling(self, fault: Throttled, tries: Tries, address: Address, now: float) -> float:
         tries.n_throttled += 1
-        if fault.pause_s is not None and fault.pause_s > _LONGEST_WAIT_S:
+        if fault.pause_s is not None and fault.pause_s > LONGEST_WAIT_S:
             minutes = f"{fault.pause_s / 60:.0f} minutes"
             raise EndpointError(
                 f"{address.url} asks to wait for {minutes} ({fault.detail}). Wait, or mend it. {_GO_ON}"
             )
+        throttled_for_s = self._addresses.throttled_for_s(now)
+        if throttled_for_s > LONGEST_WAIT_S:
+            raise EndpointError(
+                f"{address.url} refused every request for {throttled_for_s / 60:.0f} minutes; the last one: "
+                f"{fault.detail}. See to the server, or set `requests_per_minute`. {_GO_ON}"
+            )
         if tries.n_throttled >= _THROTTLED_PER_TRY * self._endpoint.max_tries:
             detail = f"{fault.detail} (given up after {tries.n_throttled} tries)"
             raise RequestFailed(tries.request_id, Reason.REQUEST_FAILED, detail)
-        return tries.next_pause_s() if fault.pause_s is None else fault.pause_s
+        return max(tries.next_pause_s(), fault.pause_s or 0.0)
 
     def _given_up(self, fault: Fault, tries: Tries, n_outstanding: int, failing_for_s: float) -> Exception:
         """Return the row's failure where the failing requests are all that is left, else the run's."""
         n_failing = len(set().union(*(address.failing for address in self._addresses.all)))
-        if isinstance(fault, Broken) and fault.by_request and n_failing >= n_outstanding and self._ever_replied:
+        few_are_left = n_outstanding <= n_failing < _REFUSED_AT_FIRST
+        if isinstance(fault, Broken) and fault.by_request and few_are_left and self._ever_replied:
             detail = f"{fault.detail} (given up after {failing_for_s:.0f} s)"
             return RequestFailed(tries.request_id, fault.reason, detail)
         urls, for_s = " and ".join(address.url for address in self._addresses.all), f"for {failing_for_s:.0f} s"
