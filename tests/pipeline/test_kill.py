@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from mminstruct.llm.replies import unpack_request
 from mminstruct.pipeline.run import Tables
 from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config
@@ -49,7 +49,7 @@ def _committed(folder: Path) -> Iterator[str]:
     if store.exists():
         with closing(sqlite3.connect(store)) as connection:
             for (packed,) in connection.execute("SELECT request FROM replies"):
-                yield _key(json.loads(zlib.decompress(packed)))
+                yield _key(json.loads(unpack_request(packed)))
 
 
 @pytest.mark.timeout(600)

@@ -28,10 +28,12 @@ from mminstruct.llm.usage import Account, Spent
 _INSERT = """
 INSERT OR IGNORE INTO replies
 (request_id, text, finish_reason, model, prompt_tokens, completion_tokens, request, created)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
+VALUES """
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?)"
 _SELECT = "SELECT text, finish_reason, model, prompt_tokens, completion_tokens FROM replies WHERE request_id = ?"
 _LARGEST_COMMIT = 1000  # replies; a bound on what one commit can hold up
+_ROWS_A_STATEMENT = (128, 32, 8, 1)  # each statement hands the interpreter back to the event loop, and waits to get it
+_COMPRESSED_UP_TO = 16  # replies in a commit; where more come at once, the time for it is dearer than the disk
 _GATHERING_S = 0.002  # a commit waits so long for company: at thousands of replies a second, half the work
 
 
@@ -185,9 +187,14 @@ class ReplyStore:
         if _identity(self.path) != self._file:
             raise FileNotFoundError("another file has taken its place")
         now = int(time.time())
-        rows = [_row(pending, now) for pending in batch]
+        compressed = len(batch) <= _COMPRESSED_UP_TO
+        rows = [_row(pending, now, compressed) for pending in batch]
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(_INSERT, rows)
+        while rows:
+            n_rows = next(size for size in _ROWS_A_STATEMENT if size <= len(rows))
+            now_written, rows = rows[:n_rows], rows[n_rows:]
+            values = [value for row in now_written for value in row]
+            self._connection.execute(_INSERT + ", ".join([_ROW] * n_rows), values)
         ledger.book(self._connection, ((pending.reply, pending.account, pending.cost) for pending in batch))
         self._connection.execute("COMMIT")
 
@@ -199,12 +206,13 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def unpack_request(packed: bytes) -> str:
-    """Return a stored request's JSON text."""
-    return zlib.decompress(packed).decode("utf-8", "surrogatepass")
+    """Return a stored request's JSON text, whether it was compressed or not."""
+    data = packed if packed.startswith(b"{") else zlib.decompress(packed)
+    return data.decode("utf-8", "surrogatepass")
 
 
-def _row(pending: _Pending, now: int) -> tuple[object, ...]:
-    reply = pending.reply
+def _row(pending: _Pending, now: int, compressed: bool) -> tuple[object, ...]:
+    reply, request = pending.reply, pending.request.encode("utf-8", "surrogatepass")
     return (
         reply.request_id,
         reply.text.encode("utf-8", "replace").decode("utf-8"),  # a lone surrogate has no UTF-8 form
@@ -212,7 +220,7 @@ def _row(pending: _Pending, now: int) -> tuple[object, ...]:
         reply.model,
         reply.prompt_tokens,
         reply.completion_tokens,
-        zlib.compress(pending.request.encode("utf-8", "surrogatepass"), level=1),
+        zlib.compress(request, level=1) if compressed else request,
         now,
     )
 

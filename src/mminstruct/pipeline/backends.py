@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -32,6 +33,10 @@ from mminstruct.readers.seeds import load_seeds
 from mminstruct.rows import Seed
 from mminstruct.stages.filter import AnswerFilter
 
+# The reply store's thread waits so long for its turn while the event loop is busy, and replies wait for the store.
+# With Python's own 5 ms a commit takes 25 ms at full speed, with this 12 (benchmarks/results/request_engine.md).
+_THREAD_TURN_S = 0.0005
+
 StageChat = HttpChat | BatchChat
 """A stage's language model, with `usage` and `rows_at_once`."""
 
@@ -56,6 +61,8 @@ class Backends:
         self._embedded: EmbeddedServer | None = None
 
     async def __aenter__(self) -> Backends:
+        self._stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(_THREAD_TURN_S)
         return self
 
     async def __aexit__(
