@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import sqlite3
 import time
 import zlib
@@ -85,9 +86,9 @@ def _first_rowid(source: sqlite3.Connection) -> int:
 
 
 def _is_whole(row: _Row) -> bool:
-    """Tell whether a row's longest value is as it was written; zlib keeps a checksum."""
+    """Tell whether a row's last long value is the JSON text that was written."""
     try:
-        unpack_request(row[6])
+        json.loads(unpack_request(row[6]))
     except (zlib.error, ValueError, TypeError):
         return False
     return True
