@@ -25,7 +25,7 @@ Fault = Callable[[web.Request], Misdeed | Awaitable[Misdeed]]
 class LlmServer:
     """Serves `/v1/chat/completions` on a free loopback port from a thread of its own. Use as a context manager.
 
-    `received` holds every body (`arrivals`: when it came, by `time.monotonic`), `requests` those that were answered well;
+    `received` holds every body (`arrivals`: its `time.monotonic`), `requests` those that were answered well;
     `faults` are used up one a request, oldest first.
     """
 
@@ -77,6 +77,7 @@ class LlmServer:
         self._loop.run_until_complete(self._start())
         self._loop.call_soon(self._ready.set)  # from within run_forever, or an early stop would be lost
         self._loop.run_forever()
+        self._break_connections()  # or one that nobody reads from would outlive the loop
         self._loop.run_until_complete(self._runner.cleanup())
         self._loop.close()
 
@@ -96,6 +97,9 @@ class LlmServer:
     async def break_down(self) -> None:
         """Do what `vanish` does; for faults, which run in the server's own loop."""
         await self._site.stop()
+        self._break_connections()
+
+    def _break_connections(self) -> None:
         assert self._runner.server is not None
         for connection in self._runner.server.connections:
             if connection.transport is not None:
