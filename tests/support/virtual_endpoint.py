@@ -21,6 +21,7 @@ from mminstruct.llm.replies import ReplyStore
 from mminstruct.llm.wire import Session
 from support.fault_run import ask, row_of
 from support.llm_server import Body, completion
+from support.virtual_time import VirtualLoop
 
 Serve = Callable[[str, int], Awaitable[dict[str, str] | None]]
 """Takes an address and a row; waits as long as the reply takes; returns its headers, or raises a Fault."""
@@ -58,6 +59,12 @@ class Outcome:
     took_s: float = 0.0
     most_in_flight: int = 0
     in_flight_at_end: int = 0
+    stored: set[int] = field(default_factory=set)  # rows whose reply is in the store
+
+
+def clock() -> float:
+    """Return the seconds since the virtual loop began."""
+    return asyncio.get_running_loop().time() - VirtualLoop.BEGIN_S
 
 
 async def run_rows(
@@ -68,12 +75,12 @@ async def run_rows(
     **settings: Any,
 ) -> Outcome:
     """Run so many rows against `serve`; call it within `run_virtually`."""
-    outcome, in_flight, start = Outcome(), 0, asyncio.get_running_loop().time()
+    outcome, in_flight, store = Outcome(), 0, MemoryStore()
 
     async def exchange(url: str, data: bytes, timeout_s: float) -> tuple[Body, dict[str, str]]:
         nonlocal in_flight
         address, row = url.removesuffix("/v1/chat/completions"), row_of(json.loads(data))
-        outcome.sent.append((asyncio.get_running_loop().time() - start, address, row))
+        outcome.sent.append((clock(), address, row))
         in_flight += 1
         outcome.most_in_flight = max(outcome.most_in_flight, in_flight)
         try:
@@ -83,7 +90,7 @@ async def run_rows(
         return completion(f"Reply to {row}"), headers or {}
 
     endpoint = Endpoint(addresses, "m", **settings)
-    chat = HttpChat(endpoint, cast(ReplyStore, MemoryStore()), cast(Session, Wires()))
+    chat = HttpChat(endpoint, cast(ReplyStore, store), cast(Session, Wires()))
 
     rows = iter(range(n_rows))
 
@@ -101,6 +108,7 @@ async def run_rows(
                     group.create_task(worker())
         except* MMInstructError as errors:
             outcome.stopped = str(errors.exceptions[0])
-    outcome.took_s = asyncio.get_running_loop().time() - start
+    outcome.took_s = clock()
+    outcome.stored = {row for row in range(n_rows) if ask(row).request_id("m") in store.replies}
     outcome.in_flight_at_end = chat._addresses.in_flight
     return outcome

@@ -32,13 +32,15 @@ class _NoWaiting(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """For coroutines that use neither sockets nor threads."""
 
+    BEGIN_S = 1000.0  # no loop's clock begins at zero
+
     def __init__(self) -> None:
         self._selector_of_time = _NoWaiting()
         super().__init__(self._selector_of_time)
 
     def time(self) -> float:
-        """Return the seconds since the loop began."""
-        return 1000.0 + self._selector_of_time.waited_s
+        """Return the virtual time in seconds."""
+        return self.BEGIN_S + self._selector_of_time.waited_s
 
 
 def run_virtually(coroutine: Coroutine[Any, Any, Result]) -> Result:
