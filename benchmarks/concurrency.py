@@ -18,18 +18,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-from harness import HERE, machine
 
+from harness import HERE, machine
 from mminstruct.llm.chat import Message, Request
 from mminstruct.llm.client import HttpChat
 from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.wire import Session
 
 RESULTS = HERE / "results" / "concurrency.md"
 KINDS = {"refuse": 48, "queue": 48, "rate": 600}  # and the limit at first
@@ -49,8 +50,8 @@ class Outcome:
     refused: float
 
 
-@asynccontextmanager
-async def limited_server(kind: str, limit: int) -> AsyncIterator[str]:
+@contextmanager
+def limited_server(kind: str, limit: int) -> Iterator[str]:
     """Start the server in a process of its own and give its address."""
     command = [sys.executable, str(HERE / "hidden_limit_server.py"), "--kind", kind, "--limit", str(limit)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -105,8 +106,11 @@ async def fixed(session: aiohttp.ClientSession, address: str, n_in_flight: int) 
 async def ours(session: aiohttp.ClientSession, address: str, halved: int) -> tuple[Outcome, Outcome, list[int]]:
     """Return what our client gets from a cold start, then after the limit is halved; and its level by half seconds."""
     numbers, levels = itertools.count(), []
-    with tempfile.TemporaryDirectory() as folder, ReplyStore(Path(folder)) as store:
-        chat = HttpChat(Endpoint((f"{address}/v1",), "m", concurrency=CONCURRENCY), store, session)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        store = stack.enter_context(ReplyStore(Path(folder)))
+        wires = await stack.enter_async_context(Session())
+        chat = HttpChat(Endpoint((f"{address}/v1",), "m", concurrency=CONCURRENCY), store, wires)
 
         async def ask_on() -> None:
             while True:
@@ -136,14 +140,14 @@ async def measure(kind: str) -> list[str]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         best: dict[int, tuple[int, Outcome]] = {}
         for now in (limit, limit // 2):
-            async with limited_server(kind, now) as address:
+            with limited_server(kind, now) as address:
                 for share in LADDER:
                     n_in_flight = max(1, round(share * now * IN_FLIGHT[kind]))
                     outcome = await fixed(session, address, n_in_flight)
                     print(f"{kind} {now}: fixed {n_in_flight}: {outcome}", file=sys.stderr)
                     if now not in best or outcome.rate > best[now][1].rate:
                         best[now] = (n_in_flight, outcome)
-        async with limited_server(kind, limit) as address:
+        with limited_server(kind, limit) as address:
             cold, halved, levels = await ours(session, address, limit // 2)
         print(f"{kind}: ours {cold} {halved}\n  levels {levels}", file=sys.stderr)
         for name, now, outcome in (("cold start", limit, cold), ("after halving", limit // 2, halved)):

@@ -24,17 +24,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import aiohttp
-
 from mminstruct.config.encoders import EmbeddedTextEncoder
 from mminstruct.config.instructions import AugmentConfig, SummarizeConfig
 from mminstruct.encoders.clustering import cluster, nearest_members
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.llm.chat import Chat
 from mminstruct.llm.client import HttpChat
-from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.embedded import EmbeddedServer, n_available_cores
+from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.wire import Session
 from mminstruct.near_copies import split_words
 from mminstruct.prompts.template import PromptName, load_prompt
 from mminstruct.readers.seeds import load_seeds
@@ -68,7 +67,7 @@ async def main() -> None:
     arguments = parser.parse_args()
     images = read_images(arguments.captions)
     with tempfile.TemporaryDirectory() as folder, EmbeddedServer() as server:
-        async with aiohttp.ClientSession() as session:
+        async with Session() as session:
             endpoint = Endpoint((server.base_url,), server.model, concurrency=32, timeout_s=600)
             with ReplyStore(Path(folder)) as store:
                 rows = await measure(HttpChat(endpoint, store, session), images, arguments.n, arguments.show)

@@ -39,7 +39,7 @@ async def test_no_more_than_in_flight_rows_are_worked_on_at_once() -> None:
 
 
 async def test_a_slow_row_does_not_hold_up_later_shards() -> None:
-    gate = asyncio.Event()
+    gate, loop = asyncio.Event(), asyncio.get_running_loop()
     finished: list[int] = []
 
     async def work(row: int) -> int:
@@ -50,7 +50,7 @@ async def test_a_slow_row_does_not_hold_up_later_shards() -> None:
     def finish(index: int, results: list[int]) -> None:
         finished.append(index)
         if len(finished) == 9:
-            gate.set()
+            loop.call_soon_threadsafe(gate.set)
 
     await run_shards([(k, [k, k + 1]) for k in range(0, 20, 2)], work, finish, in_flight=2)
     assert finished[-1] == 0 and sorted(finished) == list(range(0, 20, 2))

@@ -22,6 +22,7 @@ from mminstruct.llm.chat import Message, Picture, Request, RequestFailed
 from mminstruct.llm.client import HttpChat
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.llm.usage import Account, Spent
+from mminstruct.llm.wire import Session
 from mminstruct.rows import Reason
 from support.batch_server import BatchServer, Plan
 from support.batch_session import ACCOUNT, ask_all, endpoint, files_left, question, session, spent
@@ -195,8 +196,8 @@ class TestStore:
         async with session(server.base_url, tmp_path, parameters=parameters) as chat:
             reply = await chat.ask(question(1))
         with ReplyStore(tmp_path) as store:
-            async with aiohttp.ClientSession() as http:
-                live = HttpChat(endpoint("http://127.0.0.1:9/v1", parameters=parameters), store, http)
+            async with Session() as wires:
+                live = HttpChat(endpoint("http://127.0.0.1:9/v1", parameters=parameters), store, wires)
                 again = await live.ask(question(1))
         assert (again.text, again.cached) == (reply.text, True)
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from mminstruct.errors import MissingExtraError, ModelError
@@ -20,6 +19,7 @@ from mminstruct.llm.client import HttpChat
 from mminstruct.llm.embedded import EmbeddedServer, model_file
 from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.wire import Session
 from mminstruct.prompts.template import VARIABLES, load_prompt
 from mminstruct.stages.instruction_form import read_instruction
 
@@ -33,7 +33,7 @@ def server() -> Iterator[EmbeddedServer]:
 @pytest.fixture
 async def chat(server: EmbeddedServer, tmp_path: Path) -> AsyncIterator[HttpChat]:
     endpoint = Endpoint((server.base_url,), server.model, concurrency=8)
-    async with aiohttp.ClientSession() as session:
+    async with Session() as session:
         with ReplyStore(tmp_path) as store:
             yield HttpChat(endpoint, store, session)
 

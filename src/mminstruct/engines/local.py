@@ -24,8 +24,9 @@ async def run_shards(
 ) -> None:
     """Call `work` on every row, `in_flight` at a time over all shards, and `finish` once for each whole shard.
 
-    `finish` gets the results in the order of the shard's rows. The first exception of `work` or `finish` cancels
-    everything else and is raised as it is; shards finished before it stay finished.
+    `finish` gets the results in the order of the shard's rows. It runs in a thread, and so does the iteration over
+    `shards`, one shard ahead: reading and writing files must not hold up the replies. The first exception of `work` or
+    `finish` cancels everything else and is raised as it is; shards finished before it stay finished.
     """
     feed = _Feed(shards, finish)
 
@@ -33,7 +34,8 @@ async def run_shards(
         while (item := await feed.next()) is not None:
             shard, position = item
             shard.put(position, await work(shard.rows[position]))
-            feed.close_when_whole(shard)
+            if shard.is_whole:
+                await feed.close(shard)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -41,6 +43,8 @@ async def run_shards(
                 group.create_task(worker())
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None  # the others are echoes of the same fault
+    finally:
+        feed.stop()
 
 
 class _Shard(Generic[Row, Result]):
@@ -76,6 +80,7 @@ class _Feed(Generic[Row, Result]):
         self._opening = asyncio.Lock()
         self._room = asyncio.Event()
         self._room.set()
+        self._ahead: asyncio.Task[tuple[int, Sequence[Row]] | None] | None = None  # the shard after the current one
 
     async def next(self) -> tuple[_Shard[Row, Result], int] | None:
         """Return the next row's shard and position, or None at the end; waits while too many rows are open."""
@@ -90,23 +95,30 @@ class _Feed(Generic[Row, Result]):
 
     async def _open_next(self) -> bool:
         await self._room.wait()
-        for index, rows in self._shards:
-            shard: _Shard[Row, Result] = _Shard(index, rows)
+        while (item := await (self._ahead or self._read_ahead())) is not None:
+            index, rows = item
+            self._ahead = self._read_ahead()
             if not rows:
-                self._finish(index, [])
+                await asyncio.to_thread(self._finish, index, [])
                 continue
-            self._current = shard
+            self._current = _Shard(index, rows)
             self._n_open_rows += len(rows)
             if self._n_open_rows >= _MOST_OPEN_ROWS:
                 self._room.clear()
             return True
         return False
 
-    def close_when_whole(self, shard: _Shard[Row, Result]) -> None:
+    def _read_ahead(self) -> asyncio.Task[tuple[int, Sequence[Row]] | None]:
+        return asyncio.create_task(asyncio.to_thread(next, self._shards, None))
+
+    async def close(self, shard: _Shard[Row, Result]) -> None:
         """Finish a shard whose last result has just come."""
-        if not shard.is_whole:
-            return
-        self._finish(shard.index, shard.results())
+        await asyncio.to_thread(self._finish, shard.index, shard.results())
         self._n_open_rows -= len(shard.rows)
         if self._n_open_rows < _MOST_OPEN_ROWS:
             self._room.set()
+
+    def stop(self) -> None:
+        """Read no further ahead."""
+        if self._ahead is not None:
+            self._ahead.cancel()

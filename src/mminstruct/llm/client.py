@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, replace
-
-import aiohttp
+from urllib.parse import urlsplit, urlunsplit
 
 from mminstruct.errors import BudgetError, EndpointError, MMInstructError
 from mminstruct.llm.addresses import Addresses, Place
@@ -26,6 +25,7 @@ from mminstruct.llm.replies import ReplyStore
 from mminstruct.llm.retries import Retries, Tries
 from mminstruct.llm.structured import without_schema
 from mminstruct.llm.usage import Account, Spent, Usage
+from mminstruct.llm.wire import Route, Session
 
 _WORDS_ABOUT_SCHEMAS = ("response_format", "json_schema", "structured output", "guided")  # in a refusal of one
 _CHARACTERS_PER_TOKEN = 4.0
@@ -50,7 +50,7 @@ class HttpChat:
         self,
         endpoint: Endpoint,
         store: ReplyStore,
-        session: aiohttp.ClientSession,
+        session: Session,
         account: Account | None = None,
         budget: Budget | None = None,
         pictures: PictureCache | None = None,
@@ -67,7 +67,7 @@ class HttpChat:
         self._retries = Retries(endpoint, self._addresses)
         self._headers = endpoint.headers
         self._model_json = json.dumps(endpoint.model, ensure_ascii=False)
-        self._limits = aiohttp.ClientTimeout(total=endpoint.timeout_s, sock_connect=min(30.0, endpoint.timeout_s))
+        self._routes: dict[tuple[str, str], Route] = {}  # by address and path
         self.rows_at_once = _ROWS_PER_PLACE * endpoint.concurrency * len(endpoint.addresses)
         self._asking: dict[str, asyncio.Future[Reply]] = {}
         self._stopping: MMInstructError | None = None
@@ -133,9 +133,8 @@ class HttpChat:
                 raise await self._stop(error)
             sent_at = asyncio.get_running_loop().time()
             try:
-                content, headers = await exchange(
-                    self._session, place.address.url + call.path, call.data, self._headers, self._limits
-                )
+                route = self._route(place.address.url, call.path)
+                content, headers = await exchange(route, call.data, self._endpoint.timeout_s)
                 reply = read_completion(content, call.request_id, self.model)
             except Fault as fault:
                 self._addresses.leave(place, fault, call.request_id)
@@ -156,6 +155,14 @@ class HttpChat:
                 finally:
                     self._addresses.landed(place)
                 return reply
+
+    def _route(self, address: str, path: str) -> Route:
+        route = self._routes.get((address, path))
+        if route is None:
+            parts = urlsplit(address)
+            url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + path))
+            route = self._routes[address, path] = self._session.route(url, self._headers)
+        return route
 
     async def _keep(self, reply: Reply, call: _Call) -> None:
         """Book the reply and return once it is committed."""

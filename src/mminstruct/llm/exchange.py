@@ -6,54 +6,31 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
-
 from mminstruct.llm.chat import Reply
 from mminstruct.llm.faults import Broken, Unreachable, refusal
+from mminstruct.llm.response import LARGEST_BODY, BodyTooLarge, ConnectionBroken
+from mminstruct.llm.wire import NoConnection, Route
 from mminstruct.rows import Reason
 
-LARGEST_REPLY = 16 * 2**20
-"""Bytes of a response; a longer one is no chat completion, and must not fill the memory."""
 
-
-async def exchange(
-    session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str], limits: aiohttp.ClientTimeout
-) -> tuple[Any, Mapping[str, str]]:
+async def exchange(route: Route, body: bytes, timeout_s: float) -> tuple[Any, Mapping[str, str]]:
     """Send a body and return the JSON of a 200 with its headers. Raises a Fault for everything else."""
     try:
-        async with session.post(url, data=body, headers=headers, timeout=limits, allow_redirects=False) as response:
-            data = await _read_bounded(response)
-            if response.status != 200:
-                raise refusal(response.status, data, response.headers)
-    except aiohttp.ConnectionTimeoutError as error:
-        raise Unreachable("no connection in time") from error
+        status, headers, data = await route.post(body, timeout_s)
+    except NoConnection as error:
+        raise Unreachable(str(error)) from error
     except TimeoutError as error:
-        raise Broken(f"no whole reply within {limits.total:g} s", timed_out=True) from error
-    except aiohttp.ClientConnectorError as error:
-        raise Unreachable(str(error.os_error)) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise Broken(f"connection broken: {error!r}") from error
+        raise Broken(f"no whole reply within {timeout_s:g} s", timed_out=True) from error
+    except ConnectionBroken as error:
+        raise Broken(f"connection broken: {error}") from error
+    except BodyTooLarge as error:
+        raise Broken(f"found a reply of over {LARGEST_BODY // 2**20} MiB", Reason.UNREADABLE_REPLY) from error
+    if status != 200:
+        raise refusal(status, data, headers)
     try:
-        return json.loads(data), response.headers
+        return json.loads(data), headers
     except (ValueError, RecursionError) as error:
         raise Broken(_not_a_completion(data), Reason.UNREADABLE_REPLY) from error
-
-
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    """Return the response's body. Raises Broken as soon as it is longer than any completion."""
-    if response.content_length is not None and "Content-Encoding" not in response.headers:
-        if response.content_length <= LARGEST_REPLY:
-            return await response.read()
-    else:  # chunked or compressed: its length shows on the way
-        data = bytearray()
-        async for chunk in response.content.iter_any():
-            data += chunk
-            if len(data) > LARGEST_REPLY:
-                break
-        else:
-            return bytes(data)
-    response.close()
-    raise Broken(f"found a reply of over {LARGEST_REPLY // 2**20} MiB", Reason.UNREADABLE_REPLY)
 
 
 def read_completion(content: Any, request_id: str, model: str) -> Reply:

@@ -91,7 +91,7 @@ def refusal(status: int, data: bytes, headers: Mapping[str, str]) -> Fault:
     if status == 403 and _is_moderation(error):
         return RowRefused(detail)
     if status in _CONCERNS_ALL or 300 <= status < 400:
-        place = headers.get("Location")
+        place = headers.get("location")
         return AllRefused(f"{detail} (redirected to {place})" if place else detail)
     if status in _WORTH_A_RETRY or status >= 500:
         return Broken(detail, by_request=status == 500)
@@ -100,7 +100,7 @@ def refusal(status: int, data: bytes, headers: Mapping[str, str]) -> Fault:
 
 def asked_pause_s(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that `retry-after-ms` or `Retry-After` (seconds, or an HTTP date) ask for."""
-    milliseconds, after = headers.get("retry-after-ms", ""), headers.get("Retry-After", "")
+    milliseconds, after = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
     try:
         return max(0.0, float(milliseconds) / 1000 if milliseconds else float(after))
     except ValueError:

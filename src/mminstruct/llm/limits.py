@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from statistics import median
 
-FIRST_LEVEL = 32
+FIRST_LEVEL = 64
 _FEWEST_SAMPLES = 8  # replies that a round is judged by, at least
 _NEEDED_GAIN = 0.25  # of the growth in flight, as growth in throughput; less is a queue that gets longer
 _WORTH_JUDGING = 1.25  # growth in flight below which a change in latency is noise

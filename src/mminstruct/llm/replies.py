@@ -34,7 +34,7 @@ _SELECT = "SELECT text, finish_reason, model, prompt_tokens, completion_tokens F
 _LARGEST_COMMIT = 1000  # replies; a bound on what one commit can hold up
 _ROWS_A_STATEMENT = (128, 32, 8, 1)  # each statement hands the interpreter back to the event loop, and waits to get it
 _COMPRESSED_UP_TO = 16  # replies in a commit; where more come at once, the time for it is dearer than the disk
-_GATHERING_S = 0.002  # a commit waits so long for company: at thousands of replies a second, half the work
+_GATHERING_S = 0.001  # a commit waits so long for company: at thousands of replies a second, half the work
 
 
 class _Pending(NamedTuple):

@@ -28,6 +28,7 @@ from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.pictures import PictureCache
 from mminstruct.llm.replies import ReplyStore
 from mminstruct.llm.usage import Account, Spent
+from mminstruct.llm.wire import Session
 from mminstruct.prompts.template import Prompt, PromptName, load_prompt
 from mminstruct.readers.seeds import load_seeds
 from mminstruct.rows import Seed
@@ -57,7 +58,7 @@ class Backends:
         self._run_id = run_id  # who pays
         self._stack = AsyncExitStack()
         self._live: HttpChat | None = None  # of the stage that is asking
-        self._session: aiohttp.ClientSession | None = None
+        self._wires: Session | None = None
         self._embedded: EmbeddedServer | None = None
 
     async def __aenter__(self) -> Backends:
@@ -72,18 +73,16 @@ class Backends:
 
     async def chat(self, stage: str, told: Callable[[str], None]) -> StageChat:
         """Return the stage's language model, with a usage count of its own; `told` hears of batches that take long."""
-        if self._session is None:
-            # No limit: each client bounds its own requests. Idle connections are dropped before the usual server drops
-            # them (after 5 s in uvicorn, so in vLLM, and in llama.cpp), which a request in that moment would pay for.
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
-            self._session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         llm = self._config.llm_for(stage)
         endpoint, account = await self._endpoint(llm), Account(self._run_id, stage)
         if llm.mode == "live":
-            self._live = HttpChat(endpoint, self._store, self._session, account, self._budget, self._pictures)
+            if self._wires is None:
+                self._wires = await self._stack.enter_async_context(Session())
+            self._live = HttpChat(endpoint, self._store, self._wires, account, self._budget, self._pictures)
             return self._live
+        session = await self._stack.enter_async_context(aiohttp.ClientSession())
         folder = Path(self._config.replies) / "batches"
-        batches = BatchChat(endpoint, self._store, self._session, account, folder, self._budget, self._pictures, told)
+        batches = BatchChat(endpoint, self._store, session, account, folder, self._budget, self._pictures, told)
         return await self._stack.enter_async_context(batches)
 
     @property

@@ -22,7 +22,6 @@ async def describe_step(run: Run) -> None:
 
     def finish(index: int, results: list[Image | Reject]) -> None:
         table.write_part(index, *part_rejects(results))
-        run.save()
 
     work = with_progress(run, partial(describe, chat=chat, prompt=prompt, check_prompt=check_prompt, config=config))
     shards = ((index, run.tables.images.read_part(index)) for index in run.tables.images.parts() if index not in done)

@@ -118,7 +118,6 @@ async def answer_step(run: Run) -> None:
 
     def finish(index: int, results: list[Answer | Reject]) -> None:
         table.write_part(index, *part_rejects(results))
-        run.save()
 
     work = with_progress(run, partial(answer, chat=chat, prompt=prompt, config=config))
     shards = ((index, tasks_of(index)) for index in run.tables.matches.parts() if index not in done)
