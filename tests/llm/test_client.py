@@ -173,6 +173,15 @@ class TestRefusals:
         with pytest.raises(EndpointError, match=f"model 'm' with HTTP {code}: no such model"):
             await HttpChat(endpoint(server.base_url), store, session).ask(ask())
 
+    async def test_a_message_never_holds_an_addresss_password(
+        self, server: LlmServer, store: ReplyStore, session: Session
+    ) -> None:
+        server.always = lambda body: status(401, "no")
+        secret = server.base_url.replace("http://", "http://ann:secret@")
+        with pytest.raises(EndpointError, match="HTTP 401") as caught:
+            await HttpChat(endpoint(secret), store, session).ask(ask())
+        assert "secret" not in str(caught.value)
+
     async def test_nobody_listening_stops_the_run(self, store: ReplyStore, session: Session) -> None:
         with LlmServer() as server:
             gone = server.base_url

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.faults import Broken, Fault, Throttled, Unreachable
@@ -25,6 +26,8 @@ class Address:
 
     def __init__(self, url: str, endpoint: Endpoint) -> None:
         self.url = url.rstrip("/")
+        parts = urlsplit(self.url)
+        self.name = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))  # for messages: no password
         self.level = Level(endpoint.concurrency)
         self.n_landing = 0  # replies that have come and are not committed yet
         self.closed_until = 0.0

@@ -87,12 +87,12 @@ class Retries:
         if fault.pause_s is not None and fault.pause_s > LONGEST_WAIT_S:
             minutes = f"{fault.pause_s / 60:.0f} minutes"
             raise EndpointError(
-                f"{address.url} asks to wait for {minutes} ({fault.detail}). Wait, or mend it. {_GO_ON}"
+                f"{address.name} asks to wait for {minutes} ({fault.detail}). Wait, or mend it. {_GO_ON}"
             )
         throttled_for_s = self._addresses.throttled_for_s(now)
         if throttled_for_s > LONGEST_WAIT_S:
             raise EndpointError(
-                f"{address.url} refused every request for {throttled_for_s / 60:.0f} minutes; the last one: "
+                f"{address.name} refused every request for {throttled_for_s / 60:.0f} minutes; the last one: "
                 f"{fault.detail}. See to the server, or set `requests_per_minute`. {_GO_ON}"
             )
         if tries.n_throttled >= _THROTTLED_PER_TRY * self._endpoint.max_tries:
@@ -107,7 +107,7 @@ class Retries:
         if isinstance(fault, Broken) and fault.by_request and few_are_left and self._ever_replied:
             detail = f"{fault.detail} (given up after {failing_for_s:.0f} s)"
             return RequestFailed(tries.request_id, fault.reason, detail)
-        urls, for_s = " and ".join(address.url for address in self._addresses.all), f"for {failing_for_s:.0f} s"
+        urls, for_s = " and ".join(address.name for address in self._addresses.all), f"for {failing_for_s:.0f} s"
         if isinstance(fault, Unreachable):
             gone = f"Nobody answers at {urls} {for_s}: {fault.detail}. Start the server, or mend `base_url`."
         else:
@@ -125,6 +125,6 @@ class Retries:
 
     def _refused_by(self, address: Address, fault: Fault) -> EndpointError:
         return EndpointError(
-            f"The endpoint {address.url} refuses model {self._endpoint.model!r} with {fault.detail}. Check `base_url`, "
-            f"`model` and the key that `api_key_env` names. {_GO_ON}"
+            f"The endpoint {address.name} refuses model {self._endpoint.model!r} with {fault.detail}. Check "
+            f"`base_url`, `model` and the key that `api_key_env` names. {_GO_ON}"
         )
