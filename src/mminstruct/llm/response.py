@@ -47,6 +47,8 @@ class ResponseReader:
         if self._head is None and not self._read_head():
             return None
         if self._is_chunked:
+            if len(self._received) > 2 * LARGEST_BODY:  # a chunk's size, or trailers, without end
+                raise BodyTooLarge
             return self._response(b"".join(self._chunks)) if self._read_chunks() else None
         if len(self._received) > LARGEST_BODY:
             raise BodyTooLarge
@@ -70,7 +72,7 @@ class ResponseReader:
         first, *lines = bytes(self._received[:end]).decode("latin-1").split("\r\n")
         del self._received[: end + 4]
         version, _, rest = first.partition(" ")
-        if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
+        if not version.startswith("HTTP/1.") or not _is_number(rest[:3]):
             raise ConnectionBroken(f"found no HTTP response but {first[:60]!r}")
         status = int(rest[:3])
         if status < 200:  # an interim response; the real one follows
@@ -94,6 +96,8 @@ class ResponseReader:
         while (end := self._received.find(b"\r\n")) >= 0:
             try:
                 size = int(self._received[:end].split(b";")[0], 16)
+                if size < 0:
+                    raise ValueError("a size below zero")
             except ValueError as error:
                 raise ConnectionBroken(
                     f"found {bytes(self._received[:60])!r} where a chunk's size should be"
@@ -116,8 +120,12 @@ class ResponseReader:
         return Response(status, headers, body if encoding == "identity" else _unpacked(body, encoding))
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
 def _content_length(text: str) -> int:
-    if not text.isdigit():
+    if not _is_number(text):
         raise ConnectionBroken(f"found Content-Length: {text[:30]!r}, expected a number")
     if int(text) > LARGEST_BODY:
         raise BodyTooLarge

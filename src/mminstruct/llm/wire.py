@@ -83,7 +83,7 @@ class Session:
                 )
         except TimeoutError as error:
             raise NoConnection(f"no connection to {origin.host}:{origin.port} in {timeout_s:g} s") from error
-        except OSError as error:  # refused, no such host, a certificate that does not hold
+        except (OSError, UnicodeError) as error:  # refused, no such host or name, a certificate that does not hold
             raise NoConnection(str(error)) from error
         return connection
 
