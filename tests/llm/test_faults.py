@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import runpy
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -25,6 +27,8 @@ from mminstruct.llm.faults import (
 from support.fault_cases import CASES, Answered, Case, Rejected, Stopped, observe_all
 from support.fault_run import FAULTY, Observed
 
+DOCS = Path(__file__).parents[2] / "docs"
+
 
 @pytest.fixture(scope="module")
 def observations(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Observed]:
@@ -42,6 +46,11 @@ def test_the_run_does_what_it_must(case: Case, observations: Mapping[str, Observ
         assert observed.replies.keys() | observed.rejects.keys() == set(range(case.n_rows))
         check_rows(case, observed)
     check_store(case, observed)
+
+
+def test_the_page_tells_what_the_runs_did(observations: Mapping[str, Observed]) -> None:
+    written = runpy.run_path(str(DOCS / "write_faults.py"))
+    assert (DOCS / "faults.md").read_text() == written["render"](observations)
 
 
 def check_rows(case: Case, observed: Observed) -> None:

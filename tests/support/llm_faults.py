@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -82,7 +83,8 @@ class Huge:
             response.content_length = self._n_mebibytes * len(_MEBIBYTE)
         await response.prepare(request)
         self.n_sent.append(0)
-        for _ in range(self._n_mebibytes):
-            await response.write(_MEBIBYTE)
-            self.n_sent[-1] += len(_MEBIBYTE)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(self._n_mebibytes):
+                await response.write(_MEBIBYTE)
+                self.n_sent[-1] += len(_MEBIBYTE)
         return response
