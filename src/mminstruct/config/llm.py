@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mminstruct.config.section import Section
 
 PromptStyle = Literal["standard", "small"]
-Address = Annotated[str, Field(pattern=r"^https?://")]
+
+
+def _checked_address(address: str) -> str:
+    parts = urlsplit(address)  # this and the port raise ValueError where they are none
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("found no host's name, or port 0; expected http://host:port/v1 or the like")
+    return address
+
+
+Address = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_checked_address)]
 
 
 class Price(Section):

@@ -125,7 +125,7 @@ class Backends:
         return Endpoint(
             addresses=addresses,
             model=model,
-            api_key=os.environ.get(llm.api_key_env) if llm.api_key_env else None,
+            api_key=os.environ.get(llm.api_key_env, "").strip() if llm.api_key_env else None,
             concurrency=concurrency,
             requests_per_minute=llm.requests_per_minute,
             tokens_per_minute=llm.tokens_per_minute,
