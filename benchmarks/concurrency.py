@@ -27,10 +27,10 @@ import aiohttp
 
 from harness import HERE, machine
 from mminstruct.llm.chat import Message, Request
-from mminstruct.llm.client import HttpChat
 from mminstruct.llm.endpoint import Endpoint
-from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.wire import Session
+from mminstruct.llm.http.client import HttpChat
+from mminstruct.llm.http.wire import Session
+from mminstruct.llm.store.replies import ReplyStore
 
 RESULTS = HERE / "results" / "concurrency.md"
 KINDS = {"refuse": 48, "queue": 48, "rate": 600}  # and the limit at first

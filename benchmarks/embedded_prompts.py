@@ -29,11 +29,11 @@ from mminstruct.config.instructions import AugmentConfig, SummarizeConfig
 from mminstruct.encoders.clustering import cluster, nearest_members
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.llm.chat import Chat
-from mminstruct.llm.client import HttpChat
 from mminstruct.llm.embedded import EmbeddedServer, n_available_cores
 from mminstruct.llm.endpoint import Endpoint
-from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.wire import Session
+from mminstruct.llm.http.client import HttpChat
+from mminstruct.llm.http.wire import Session
+from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.near_copies import split_words
 from mminstruct.prompts.template import PromptName, load_prompt
 from mminstruct.readers.seeds import load_seeds

@@ -79,7 +79,7 @@ A real HTTP server misbehaves as the first column says; a run of ten rows (40 or
 asks it, with `max_tries: {MAX_TRIES}` and `concurrency: 4`. Where nothing else is said, two of the ten rows are hit, and
 the other eight were answered at their first request. In every case all replies that came were in the reply store
 afterwards, and no failure was. Messages of a stop go on with “{_GO_ON}” This page is
-written by `docs/write_faults.py` from what the runs did (with pauses shorter than usual), and `tests/llm/test_faults.py`
+written by `docs/write_faults.py` from what the runs did (with pauses shorter than usual), and `tests/llm/http/test_faults.py`
 makes the same runs.
 """  # noqa: E501 - rows of tables
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.pipeline.run import Tables
 from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config

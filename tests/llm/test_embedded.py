@@ -15,11 +15,11 @@ import pytest
 from mminstruct.errors import MissingExtraError, ModelError
 from mminstruct.llm import embedded
 from mminstruct.llm.chat import Request
-from mminstruct.llm.client import HttpChat
 from mminstruct.llm.embedded import EmbeddedServer, model_file
 from mminstruct.llm.endpoint import Endpoint
-from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.wire import Session
+from mminstruct.llm.http.client import HttpChat
+from mminstruct.llm.http.wire import Session
+from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.prompts.template import VARIABLES, load_prompt
 from mminstruct.stages.instruction_form import read_instruction
 

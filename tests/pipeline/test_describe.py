@@ -19,7 +19,7 @@ import pytest
 from mminstruct import STAGES
 from mminstruct.config.file import load_config
 from mminstruct.errors import ConfigError, EndpointError
-from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.pipeline.export import export_run
 from mminstruct.pipeline.manifest import Manifest
 from mminstruct.pipeline.plan import make_plan

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mminstruct.llm.replies import unpack_request
+from mminstruct.llm.store.replies import unpack_request
 from mminstruct.pipeline.run import Tables
 from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config

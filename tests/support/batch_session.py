@@ -15,11 +15,11 @@ from typing import Any
 import aiohttp
 
 from mminstruct.config.llm import Price
-from mminstruct.llm import batch_draft
-from mminstruct.llm.batch import BatchChat
+from mminstruct.llm.batch import draft as batch_draft
+from mminstruct.llm.batch.chat import BatchChat
 from mminstruct.llm.chat import Message, Reply, Request
 from mminstruct.llm.endpoint import Endpoint
-from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.llm.usage import Account, Spent
 
 ACCOUNT = Account("run", "answer")

@@ -1,6 +1,6 @@
 """The fault matrix: what a server may do to a request, and what the run must then do.
 
-Each case is run for real by `tests/llm/test_faults.py`, and by `docs/write_faults.py` for the page docs/faults.md.
+Each case is run for real by `tests/llm/http/test_faults.py`, and by `docs/write_faults.py` for the page docs/faults.md.
 """
 
 from __future__ import annotations

@@ -14,12 +14,12 @@ from unittest import mock
 
 from mminstruct.engines.local import run_shards
 from mminstruct.errors import MMInstructError
-from mminstruct.llm import addresses, retries
 from mminstruct.llm.chat import Message, Reply, Request, RequestFailed
-from mminstruct.llm.client import HttpChat
 from mminstruct.llm.endpoint import Endpoint
-from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.wire import Session
+from mminstruct.llm.http import addresses, retries
+from mminstruct.llm.http.client import HttpChat
+from mminstruct.llm.http.wire import Session
+from mminstruct.llm.store.replies import ReplyStore
 from support.llm_server import Body, Fault, LlmServer
 
 FAULTY = frozenset({3, 7})

@@ -13,12 +13,12 @@ from typing import Any, cast
 from unittest import mock
 
 from mminstruct.errors import MMInstructError
-from mminstruct.llm import client
 from mminstruct.llm.chat import Reply, RequestFailed
-from mminstruct.llm.client import HttpChat
 from mminstruct.llm.endpoint import Endpoint
-from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.wire import Session
+from mminstruct.llm.http import client
+from mminstruct.llm.http.client import HttpChat
+from mminstruct.llm.http.wire import Session
+from mminstruct.llm.store.replies import ReplyStore
 from support.fault_run import ask, row_of
 from support.llm_server import Body, completion
 from support.virtual_time import VirtualLoop

@@ -16,7 +16,7 @@ import click
 from mminstruct.cli import cli
 
 if TYPE_CHECKING:
-    from mminstruct.llm.store_care import StoreStats
+    from mminstruct.llm.store.care import StoreStats
 
 _STORE = click.argument("store", type=click.Path(file_okay=False, path_type=Path))
 
@@ -36,7 +36,7 @@ def stats(store: Path, as_json: bool) -> None:
     """Say what STORE holds and what runs have paid."""
     from mminstruct.cli.display import wide_console
     from mminstruct.cli.store_tables import model_grid, spent_grid
-    from mminstruct.llm.store_care import store_stats
+    from mminstruct.llm.store.care import store_stats
 
     found = store_stats(store)
     if as_json:
@@ -71,8 +71,8 @@ def prune(store: Path, model: str | None, n_days: float | None, runs: Sequence[s
     Those go that fulfil all the conditions given. What is deleted and then asked again is paid for again. Runs that
     use the store meanwhile go on; the account of what was paid stays.
     """
-    from mminstruct.llm.pruning import Pruning
-    from mminstruct.llm.store_care import n_bytes_on_disk
+    from mminstruct.llm.store.care import n_bytes_on_disk
+    from mminstruct.llm.store.pruning import Pruning
 
     if model is None and n_days is None and not runs:
         raise click.UsageError("Which replies? Give --model, --older-than or --keep, or several of them.")
@@ -100,7 +100,7 @@ def export(store: Path, out: Path | None, model: str | None) -> None:
     A line has the keys request_id, created (Unix seconds), model, request (what was sent), reply, finish_reason,
     prompt_tokens and completion_tokens.
     """
-    from mminstruct.llm.store_care import json_lines
+    from mminstruct.llm.store.care import json_lines
 
     lines = json_lines(store, model)
     if out is None:
@@ -128,7 +128,7 @@ def recover(store: Path, out: Path) -> None:
 
     STORE stays as it is. Point `replies` in the config at the new folder, or put it in the old one's place.
     """
-    from mminstruct.llm.recovery import recover as save_readable
+    from mminstruct.llm.store.recovery import recover as save_readable
 
     saved = save_readable(store, out)
     click.echo(f"Saved {saved.n_replies:,} replies in {out}.")

@@ -8,7 +8,7 @@ from datetime import datetime
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from mminstruct.llm.store_care import StoreStats
+from mminstruct.llm.store.care import StoreStats
 
 
 def model_grid(found: StoreStats) -> Grid:

@@ -20,15 +20,15 @@ from mminstruct.encoders.image_text import ImageTextEncoder, load_image_text_enc
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.errors import MMInstructError
-from mminstruct.llm.batch import BatchChat
+from mminstruct.llm.batch.chat import BatchChat
 from mminstruct.llm.budget import Budget
-from mminstruct.llm.client import HttpChat
 from mminstruct.llm.embedded import N_SLOTS, EmbeddedServer
 from mminstruct.llm.endpoint import Endpoint
+from mminstruct.llm.http.client import HttpChat
+from mminstruct.llm.http.wire import Session
 from mminstruct.llm.pictures import PictureCache
-from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.llm.usage import Account, Spent
-from mminstruct.llm.wire import Session
 from mminstruct.prompts.template import Prompt, PromptName, load_prompt
 from mminstruct.readers.seeds import load_seeds
 from mminstruct.rows import Seed

@@ -18,8 +18,8 @@ from mminstruct.config.llm import LlmConfig, PromptStyle
 from mminstruct.config.run import RunConfig
 from mminstruct.llm.chat import Request
 from mminstruct.llm.embedded import MODEL_NAME
-from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.store_file import NAME as STORE_NAME
+from mminstruct.llm.store.file import NAME as STORE_NAME
+from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.pipeline.backends import Backends
 from mminstruct.readers.records import CaptionRecord, join_captions
 from mminstruct.readers.sources import check_source, read_source

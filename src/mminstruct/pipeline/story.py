@@ -10,7 +10,7 @@ from typing import Any
 from mminstruct.config.file import parse_config
 from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
-from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.pipeline.run import Tables
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Answer, Image, Instruction, Match, RawInstruction, Reject

@@ -1,0 +1,1 @@
+"""The Batch API: the same requests in files, at half the price."""
