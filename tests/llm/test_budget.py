@@ -13,11 +13,11 @@ from mminstruct.config.llm import Price
 from mminstruct.errors import BudgetError
 from mminstruct.llm.budget import Budget
 from mminstruct.llm.chat import Reply
-from mminstruct.llm.client import HttpChat
 from mminstruct.llm.endpoint import Endpoint
-from mminstruct.llm.replies import ReplyStore
+from mminstruct.llm.http.client import HttpChat
+from mminstruct.llm.http.wire import Session
+from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.llm.usage import Account, Spent
-from mminstruct.llm.wire import Session
 from support.fault_run import ask
 from support.llm_server import LlmServer
 

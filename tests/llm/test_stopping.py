@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from mminstruct.errors import EndpointError
-from mminstruct.llm import replies
 from mminstruct.llm.chat import Reply
-from mminstruct.llm.client import HttpChat
 from mminstruct.llm.endpoint import Endpoint
-from mminstruct.llm.replies import ReplyStore
-from mminstruct.llm.wire import Session
+from mminstruct.llm.http.client import HttpChat
+from mminstruct.llm.http.wire import Session
+from mminstruct.llm.store import replies
+from mminstruct.llm.store.replies import ReplyStore
 from support.fault_run import ask, hits, row_of, short_pauses
 from support.llm_faults import hang, refuse
 from support.llm_server import LlmServer
