@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 
 from mminstruct.config.llm import Price
+from mminstruct.llm.batch import draft as batch_draft
 from mminstruct.llm.batch.chat import BatchChat
-from mminstruct.llm.batch.chat import draft as batch_draft
 from mminstruct.llm.chat import Message, Reply, Request
 from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.store.replies import ReplyStore

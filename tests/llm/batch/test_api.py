@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from mminstruct.errors import EndpointError
+from mminstruct.llm.batch import api as batch_api
+from mminstruct.llm.batch import draft as batch_draft
 from mminstruct.llm.batch.api import BatchApi
-from mminstruct.llm.batch.chat import api as batch_api
-from mminstruct.llm.batch.chat import draft as batch_draft
 from mminstruct.llm.batch.lines import request_line
 from support.batch_faults import answer_lost, cut_off, half_of_it, html, refuse
 from support.batch_server import BatchServer, Fault, Handler

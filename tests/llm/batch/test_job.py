@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mminstruct.errors import EndpointError
-from mminstruct.llm.batch.chat import draft as batch_draft
+from mminstruct.llm.batch import draft as batch_draft
 from mminstruct.llm.chat import RequestFailed
 from mminstruct.rows import Reason
 from support.batch_server import BatchServer, Body, Plan, echo

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mminstruct.errors import EndpointError, StoreError
-from mminstruct.llm.batch.chat import draft as batch_draft
+from mminstruct.llm.batch import draft as batch_draft
 from mminstruct.llm.batch.files import open_batches
 from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.llm.usage import Account
