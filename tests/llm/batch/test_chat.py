@@ -14,9 +14,9 @@ from PIL import Image
 from mminstruct.config.budget import BudgetConfig
 from mminstruct.errors import BudgetError, StoreError
 from mminstruct.imaging import image_hash
+from mminstruct.llm.batch import chat as batch_module
 from mminstruct.llm.batch import draft as batch_draft
 from mminstruct.llm.batch.chat import BatchChat
-from mminstruct.llm.batch.chat import chat as batch_module
 from mminstruct.llm.budget import Budget
 from mminstruct.llm.chat import Message, Picture, Request, RequestFailed
 from mminstruct.llm.http.client import HttpChat
