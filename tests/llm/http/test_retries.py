@@ -114,7 +114,7 @@ class TestBroken:
 
 class TestThrottled:
     @pytest.mark.parametrize("tells", [True, False], ids=["Retry-After", "no Retry-After"])
-    @pytest.mark.parametrize("per_minute", [3, 20, 200])
+    @pytest.mark.parametrize("per_minute", [3, 20, 200, 600])
     def test_a_small_quota_rejects_nothing_and_is_used_up(self, per_minute: int, tells: bool) -> None:
         """Many requests a minute are tried, few are let through, and the rest of the minute all are refused."""
         n_in_minute: Counter[int] = Counter()

@@ -79,8 +79,8 @@ class Address:
             self._n_throttled += 1
             if fault.pause_s is not None and self._n_throttled >= _THROTTLED_IN_A_ROW:
                 self.closed_until = max(self.closed_until, now + fault.pause_s)
-            elif self.level.limit == 1 and self._n_throttled >= _THROTTLED_IN_A_ROW:
-                self._close(now)
+            elif self.level.limit == 1 and self._n_throttled >= _THROTTLED_IN_A_ROW and self._close(now):
+                self.level.collapse()  # a quota that is used up: it comes back as a whole
         elif isinstance(fault, Broken | Unreachable):
             if isinstance(fault, Broken) and fault.timed_out:
                 self.level.refused(sent_in)

@@ -17,7 +17,7 @@ _NEEDED_GAIN = 0.25  # of the growth in flight, as growth in throughput; less is
 _WORTH_JUDGING = 1.25  # growth in flight below which a change in latency is noise
 _RISEN = 2.0  # times the usual latency; then fewer in flight are tried
 _FEWER = 0.7
-_LONGEST_REST = 32  # rounds between two tries at a level that was refused
+_LONGEST_REST = 8  # rounds between two tries at a level that was refused
 
 
 class Level:
@@ -40,6 +40,7 @@ class Level:
         self._falling_since = 0  # round of its beginning
         self._settled: tuple[int, float] | None = None  # the last level that was worth it, and its latency
         self._trial: tuple[int, float] | None = None  # the level and latency before fewer were tried
+        self._before_fall = 0  # the level before refusals without a good round between took it down
         self._before_collapse = 0  # the level to come back to, by half; 0: not collapsed
 
     @property
@@ -50,13 +51,14 @@ class Level:
     def replied(self, sent_in: int, latency_s: float) -> None:
         """A request that was sent in round `sent_in` has its reply."""
         if self._before_collapse:
-            self.limit, self._before_collapse = max(1, self._before_collapse // 2), 0
+            self.limit, self._before_collapse, self._before_fall = max(1, self._before_collapse // 2), 0, 0
             self._begin_round()
         if sent_in != self.round:
             return
         self._latencies.append(max(latency_s, 1e-6))  # a coarse clock gives zero
         if len(self._latencies) >= max(self.limit, _FEWEST_SAMPLES):
             latency_s, full = median(self._latencies), self.wanted_more
+            self._before_fall = 0
             self._begin_round()
             if full:
                 self._judge(latency_s)
@@ -65,6 +67,7 @@ class Level:
         """A request was refused for load; call it after the request has left `in_flight`."""
         if sent_in >= self._falling_since:  # not an echo of what was sent before the level fell
             self._lowest = max(1, self.limit // 2)
+            self._before_fall = max(self._before_fall, self.limit)
             self._begin_round()
             self._falling_since = self.round
             self._rest, self._step = self._patience, 1
@@ -73,8 +76,8 @@ class Level:
         self.limit = min(self.limit, max(self._lowest, self.in_flight))
 
     def collapse(self) -> None:
-        """The address is set aside: only one at a time, until a reply comes."""
-        self._before_collapse = max(self._before_collapse, self.limit)
+        """The address is left alone for a while: only one at a time, until a reply comes."""
+        self._before_collapse = max(self._before_collapse, self._before_fall, self.limit)
         self.limit, self._step, self._rest = 1, 1, 0
         self._settled = self._trial = None
         self._begin_round()
