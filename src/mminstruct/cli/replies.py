@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 _STORE = click.argument("store", type=click.Path(file_okay=False, path_type=Path))
 
 
-@cli.group()
+_EXAMPLES = """
+\b
+Examples:
+  mminstruct replies stats replies                               what it holds, and what runs have paid
+  mminstruct replies export replies | jq .reply                  every reply, as JSON Lines
+  mminstruct replies prune replies --keep runs/a --keep runs/b   what would go if only these runs mattered
+"""
+
+
+@cli.group(epilog=_EXAMPLES)
 def replies() -> None:
     """Look after a reply store.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from mminstruct.rows import Reason
@@ -67,6 +67,10 @@ class Request:
         if self.messages:
             return {"messages": [message.body() for message in self.messages], **self.parameters}
         return {"prompt": self.prompt, **self.parameters}
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Request:
+        """Return the request with these fields in its body; they win over its own."""
+        return replace(self, parameters={**self.parameters, **parameters}) if parameters else self
 
     def canonical(self) -> str:
         """Return the body as the one JSON text that stands for it: keys sorted, letters as they are."""

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 from uuid import uuid4
 
@@ -140,7 +141,7 @@ async def run_steps(
     folder = Folder(config.run_dir)
     with locked(config.run_dir):
         manifest = read_manifest(folder)
-        manifest.version, manifest.run_id = __version__, manifest.run_id or uuid4().hex
+        manifest.version, manifest.run_id = __version__, manifest.run_id or _new_run_id(config.run_dir)
         folder.write("config.yaml", dump_config(config).encode())
         forced = False
         tables = Tables(folder, config.describe.is_on)
@@ -154,6 +155,11 @@ async def run_steps(
                 remaining = [later.stage for later in chosen[number:]]
                 await _bring_up_to_date(step, run, steps, forced, remaining)
     return manifest
+
+
+def _new_run_id(run_dir: str) -> str:
+    """Return the name under which the store books what the run pays: readable, and no other run's."""
+    return f"{PurePath(run_dir).name or 'run'}-{uuid4().hex[:12]}"
 
 
 def _up_to(steps: Sequence[Step], first: str | None, last: str | None) -> Sequence[Step]:

@@ -12,7 +12,6 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -105,8 +104,7 @@ class BatchChat:
 
     async def ask(self, request: Request) -> Reply:
         """Return the stored reply, or wait for a batch that brings it; see `Chat.ask`."""
-        if self._endpoint.parameters:
-            request = replace(request, parameters={**request.parameters, **self._endpoint.parameters})
+        request = request.with_parameters(self._endpoint.parameters)
         canonical = request.canonical()
         request_id = request.request_id(self.model, canonical)
         stored = self._store.get(request_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from mminstruct.errors import BudgetError, EndpointError, MMInstructError
@@ -89,8 +89,7 @@ class HttpChat:
 
     async def ask(self, request: Request) -> Reply:
         """Return the stored reply, or ask the endpoint; see `Chat.ask`. Raises BudgetError where nothing is left."""
-        if self._endpoint.parameters:
-            request = replace(request, parameters={**request.parameters, **self._endpoint.parameters})
+        request = request.with_parameters(self._endpoint.parameters)
         canonical = request.canonical()
         request_id = request.request_id(self.model, canonical)
         stored = self._store.get(request_id)
