@@ -111,8 +111,7 @@ class Table(Generic[RowT]):
         """Yield the id of every row: the first column."""
         column = fields(self.row_type)[0].name  # type: ignore[arg-type]  # row types are dataclasses
         for index in self.parts():
-            data = pa.BufferReader(self._folder.read(self._name(index)))
-            yield from pq.read_table(data, columns=[column]).column(0).to_pylist()
+            yield from _from_parquet(self._folder.read(self._name(index)), [column]).column(0).to_pylist()
 
     def count(self) -> int:
         """Return the number of rows, from the parts' footers alone."""
@@ -138,7 +137,7 @@ class Table(Generic[RowT]):
 
     def _read(self, name: str, row_type: type[Any]) -> list[Any]:
         try:
-            table = pq.read_table(pa.BufferReader(self._folder.read(name)))
+            table = _from_parquet(self._folder.read(name))
             columns = [table.column(field.name).to_pylist() for field in fields(row_type)]
         except (OSError, pa.ArrowException, KeyError) as error:
             raise RunError(
@@ -169,6 +168,16 @@ def _to_parquet(rows: Sequence[Any], row_type: type[Any]) -> pa.Buffer:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns, schema=schema), sink, compression=_COMPRESSION)
     return sink.getvalue()
+
+
+def _from_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """Return a part's table, read in this thread alone.
+
+    A thread of Arrow's pool may be the last to let go of `data`; where Python is ending just then, that aborts the
+    process (apache/arrow#34314). For parts of some hundred rows a pool is no faster.
+    """
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
+        return file.read(columns=columns, use_threads=False)
 
 
 def _with_reason(reject: Reject) -> Reject:

@@ -117,7 +117,7 @@ def read_parquet(source: ParquetSource) -> Iterator[CaptionRecord | Reject]:
     n_rows = 0
     with pq.ParquetFile(source.path) as file:
         try:
-            for batch in file.iter_batches(batch_size=_N_ROWS_READ, columns=columns):
+            for batch in file.iter_batches(batch_size=_N_ROWS_READ, columns=columns, use_threads=False):
                 for row in _rows(batch):
                     yield _parquet_record(source, row, f"row {n_rows}")
                     n_rows += 1
