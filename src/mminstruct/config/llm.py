@@ -61,9 +61,13 @@ class LlmConfig(Section):
     price: Price | None = Field(None, description="for cost figures; without it cost is shown as unknown")
 
     @model_validator(mode="after")
-    def _check_addresses(self) -> Self:
+    def _check_together(self) -> Self:
         if self.base_url and self.base_urls:
             raise ValueError("found both `base_url` and `base_urls`; expected one of them")
+        if self.kind == "embedded" and self.mode == "batch":
+            raise ValueError(
+                "found `mode: batch` with the embedded model, which has no Batch API; expected `mode: live`"
+            )
         return self
 
     @property
