@@ -193,6 +193,8 @@ class HttpChat:
         """Stop, let those in flight come home to the store, and return the error to raise."""
         self.stop(error)
         await self._addresses.at_rest()
+        if isinstance(self._stopping, BudgetError) and self._budget is not None:
+            return BudgetError(self._budget.reached() or str(error))  # with what has come home since
         return self._stopping or error
 
 
