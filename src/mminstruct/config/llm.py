@@ -28,6 +28,10 @@ class Price(Section):
     prompt_per_million: float = Field(ge=0, description="price of a million prompt tokens")
     completion_per_million: float = Field(ge=0, description="price of a million completion tokens")
 
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Return what these tokens cost."""
+        return (prompt_tokens * self.prompt_per_million + completion_tokens * self.completion_per_million) / 1e6
+
 
 class LlmConfig(Section):
     """A language model. As a stage's own `llm`, only the keys that it sets override those of the common one."""

@@ -86,6 +86,11 @@ class Request:
         return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
+def body_text(model: str, canonical: str) -> str:
+    """Return a request's canonical JSON text with the model's name in it: what the store keeps and the wire carries."""
+    return f'{{"model": {json.dumps(model, ensure_ascii=False)}, {canonical[1:]}'
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What came back, durable on disk before anybody sees it."""

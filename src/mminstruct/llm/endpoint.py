@@ -35,7 +35,4 @@ class Endpoint:
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
         """Return what these tokens cost, None where no price is known."""
-        if self.price is None:
-            return None
-        spent = prompt_tokens * self.price.prompt_per_million + completion_tokens * self.price.completion_per_million
-        return spent / 1e6
+        return None if self.price is None else self.price.cost(prompt_tokens, completion_tokens)

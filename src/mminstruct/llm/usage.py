@@ -15,6 +15,12 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
+    def count(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count a request that was answered."""
+        self.requests += 1
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -35,7 +35,7 @@ from mminstruct.rows import Seed
 from mminstruct.stages.filter import AnswerFilter
 
 # The reply store's thread waits so long for its turn while the event loop is busy, and replies wait for the store.
-# With Python's own 5 ms a commit takes 25 ms at full speed, with this 12 (benchmarks/results/request_engine.md).
+# Python's own 5 ms made most of what a commit took at full speed (benchmarks/results/request_engine.md).
 _THREAD_TURN_S = 0.0005
 
 StageChat = HttpChat | BatchChat

@@ -141,9 +141,8 @@ class _Planner:
     def _plan(self, stage: str, n_rows: int, n_requests: int, n_prompt_tokens: float, reply_tokens: float) -> StagePlan:
         llm = self._config.llm_for(stage)
         prompt_tokens, completion_tokens = round(n_prompt_tokens), round(reply_tokens)
-        price, cost = llm.price_in_force, None
-        if price is not None:
-            cost = (prompt_tokens * price.prompt_per_million + completion_tokens * price.completion_per_million) / 1e6
+        price = llm.price_in_force
+        cost = None if price is None else price.cost(prompt_tokens, completion_tokens)
         seen = stage in self._seen
         return StagePlan(stage, n_rows, n_requests, prompt_tokens, completion_tokens, cost, _model(llm), seen)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +23,7 @@ from mminstruct.llm.batch.files import BatchRecord, StoredRequests, new_batch, o
 from mminstruct.llm.batch.job import AskAgain, BatchJob, Surroundings
 from mminstruct.llm.batch.lines import request_line
 from mminstruct.llm.budget import Budget
-from mminstruct.llm.chat import Reply, Request, RequestFailed
+from mminstruct.llm.chat import Reply, Request, RequestFailed, body_text
 from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.pictures import PictureCache
 from mminstruct.llm.store.replies import ReplyStore
@@ -145,7 +144,7 @@ class BatchChat:
         job = self._batch_of.get(request_id)
         if job is not None and not job.is_over:
             return await job.reply_to(request_id)
-        text = f'{{"model": {json.dumps(self.model, ensure_ascii=False)}, {canonical[1:]}'
+        text = body_text(self.model, canonical)
         line = request_line(request_id, path, await self._pictures.fill_in(text, request, request_id))
         if len(line) > LARGEST_UPLOAD:
             detail = f"found a request of {len(line):,} bytes; expected at most {LARGEST_UPLOAD:,}, a batch's limit"
@@ -245,9 +244,7 @@ class BatchChat:
         if self._budget is not None and account.run_id == self._account.run_id:
             self._budget.charge(Spent(1, reply.prompt_tokens, reply.completion_tokens, cost))
         if account == self._account:
-            self.usage.requests += 1
-            self.usage.prompt_tokens += reply.prompt_tokens
-            self.usage.completion_tokens += reply.completion_tokens
+            self.usage.count(reply.prompt_tokens, reply.completion_tokens)
 
     def _n_queued(self) -> int:
         return sum(job.is_queued for job in self._jobs)

@@ -9,13 +9,12 @@ can cost. Faults are sorted in `faults.py`; what is done about each is decided i
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from mminstruct.errors import BudgetError, EndpointError, MMInstructError
 from mminstruct.llm.budget import Budget
-from mminstruct.llm.chat import Reply, Request
+from mminstruct.llm.chat import Reply, Request, body_text
 from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.http.addresses import Addresses, Place
 from mminstruct.llm.http.exchange import exchange, read_completion
@@ -66,7 +65,6 @@ class HttpChat:
         self._addresses = Addresses(endpoint)
         self._retries = Retries(endpoint, self._addresses)
         self._headers = endpoint.headers
-        self._model_json = json.dumps(endpoint.model, ensure_ascii=False)
         self._routes: dict[tuple[str, str], Route] = {}  # by address and path
         self.rows_at_once = _ROWS_PER_PLACE * endpoint.concurrency * len(endpoint.addresses)
         self._asking: dict[str, asyncio.Future[Reply]] = {}
@@ -113,7 +111,7 @@ class HttpChat:
             del self._asking[request_id]
 
     async def _call(self, request: Request, request_id: str, canonical: str) -> _Call:
-        text = f'{{"model": {self._model_json}, {canonical[1:]}'
+        text = body_text(self.model, canonical)
         sent = await self._pictures.fill_in(text, request, request_id)
         completion_tokens = self.usage.completion_tokens / max(1, self.usage.requests)  # as far as is known by now
         n_tokens = len(text) / _CHARACTERS_PER_TOKEN + completion_tokens
@@ -166,9 +164,7 @@ class HttpChat:
     async def _keep(self, reply: Reply, call: _Call) -> None:
         """Book the reply and return once it is committed."""
         cost = self._endpoint.cost(reply.prompt_tokens, reply.completion_tokens)
-        self.usage.requests += 1
-        self.usage.prompt_tokens += reply.prompt_tokens
-        self.usage.completion_tokens += reply.completion_tokens
+        self.usage.count(reply.prompt_tokens, reply.completion_tokens)
         if self._budget is not None:
             self._budget.charge(Spent(1, reply.prompt_tokens, reply.completion_tokens, cost))
         await self._store.put(reply, call.text, self._account, cost)
