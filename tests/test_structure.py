@@ -38,8 +38,10 @@ RANKS = {
     "pipeline": 9,
     "bench": 10,
     "train": 10,
-    "cli": 11,
-    "__main__": 12,
+    "evaluate": 10,
+    "ablate": 11,
+    "cli": 12,
+    "__main__": 13,
 }
 
 # All that a stage may know of what is below it: types and pure functions, no backend.
