@@ -22,11 +22,11 @@ os.environ |= {
     "TIKTOKEN_CACHE_DIR": f"{sysconfig.get_path('purelib')}/litellm/litellm_core_utils/tokenizers",
 }
 
-from bespokelabs import curator
+from bespokelabs import curator  # type: ignore[import-not-found]
 from datasets import Dataset
 
 
-class Answers(curator.LLM):
+class Answers(curator.LLM):  # type: ignore[misc]  # from an untyped package
     """Sends each row's prompt as it is."""
 
     def prompt(self, input: dict[str, str]) -> str:
