@@ -1,9 +1,9 @@
-"""Config files in and out: YAML with overrides to a RunConfig, all faults reported at once with their places."""
+"""Config files in and out: YAML with overrides to a RunConfig or another section, all faults at once with places."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,9 +19,13 @@ from mminstruct.errors import ConfigError
 
 SectionT = TypeVar("SectionT", bound=Section)
 
+EACH = "*"  # in a key path: every item of a list
+
 _PATH_KEYS: tuple[KeyPath, ...] = (
     ("run_dir",),
     ("replies",),
+    ("images", EACH, "path"),
+    ("images", EACH, "image_root"),
     ("augment", "seeds"),
     *((stage, "prompt") for stage in LLM_STAGES),
     ("describe", "check_prompt"),
@@ -34,10 +38,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
     Raises ConfigError, which lists every fault with file, line and column.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The config {path} cannot be read: {error}. `mminstruct init {path}` writes one.") from error
+    text = _read(path, f" `mminstruct init {path}` writes one.")
     return parse_config(text, str(path), path.parent, overrides)
 
 
@@ -45,11 +46,23 @@ def parse_config(text: str, name: str, base: Path, overrides: Sequence[str] = ()
     """Turn YAML text into a RunConfig; see `load_config`."""
     document = parse(text, name)
     document.values.setdefault("replies", RunConfig.model_fields["replies"].default)  # beside the file, like the rest
-    _resolve_paths(document.values, base.resolve())
-    for override in overrides:
-        _apply(document, override)
-    _resolve_paths(document.values, Path.cwd())
-    return _validated(RunConfig, document)
+    return _finished(RunConfig, document, base, overrides, _PATH_KEYS, _MODEL_KEYS)
+
+
+def load_section(
+    section: type[SectionT],
+    path: Path,
+    overrides: Sequence[str],
+    path_keys: Sequence[KeyPath],
+    model_keys: Sequence[KeyPath] = (),
+) -> SectionT:
+    """Read a file that holds one section, as `load_config` does a run's.
+
+    Values under `path_keys` are paths; those under `model_keys` are, if something is there, and else a hub's name.
+    Raises ConfigError, which lists every fault with file, line and column.
+    """
+    document = parse(_read(path), str(path))
+    return _finished(section, document, path.parent, overrides, path_keys, model_keys)
 
 
 def section_from_options(
@@ -65,6 +78,28 @@ def section_from_options(
         document.overrides[(key,)] = option
     for override in overrides:
         _apply(document, override)
+    return _validated(section, document)
+
+
+def _read(path: Path, advice: str = "") -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The config {path} cannot be read: {error}.{advice}") from error
+
+
+def _finished(
+    section: type[SectionT],
+    document: Document,
+    base: Path,
+    overrides: Sequence[str],
+    path_keys: Sequence[KeyPath],
+    model_keys: Sequence[KeyPath],
+) -> SectionT:
+    _resolve_paths(document.values, base.resolve(), path_keys, model_keys)
+    for override in overrides:
+        _apply(document, override)
+    _resolve_paths(document.values, Path.cwd(), path_keys, model_keys)
     return _validated(section, document)
 
 
@@ -104,23 +139,24 @@ def _apply(document: Document, override: str) -> None:
     document.overrides[tuple(path)] = f"-o {override}"
 
 
-def _resolve_paths(values: dict[str, Any], base: Path) -> None:
-    for path in _PATH_KEYS:
+def _resolve_paths(
+    values: dict[str, Any], base: Path, path_keys: Sequence[KeyPath], model_keys: Sequence[KeyPath]
+) -> None:
+    for path in path_keys:
         _replace(values, path, lambda text: _absolute(text, base))
-    for path in _MODEL_KEYS:
+    for path in model_keys:
         _replace(values, path, lambda text: _absolute(text, base) if (base / text).exists() else text)
-    sources = values.get("images")
-    for source in sources if isinstance(sources, list) else []:
-        if isinstance(source, dict):
-            for key in ("path", "image_root"):
-                _replace(source, (key,), lambda text: _absolute(text, base))
 
 
-def _replace(values: Any, path: KeyPath, change: Any) -> None:
-    for key in path[:-1]:
-        values = values.get(key) if isinstance(values, dict) else None
-    if isinstance(values, dict) and isinstance(values.get(path[-1]), str):
-        values[path[-1]] = change(values[path[-1]])
+def _replace(values: Any, path: KeyPath, change: Callable[[str], str]) -> None:
+    key, *rest = path
+    if key == EACH:
+        for item in values if isinstance(values, list) else []:
+            _replace(item, tuple(rest), change)
+    elif isinstance(values, dict) and rest:
+        _replace(values.get(key), tuple(rest), change)
+    elif isinstance(values, dict) and isinstance(values.get(key), str):
+        values[key] = change(values[key])
 
 
 def _absolute(text: str, base: Path) -> str:

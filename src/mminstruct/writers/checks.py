@@ -57,7 +57,7 @@ def check_conversations(
     tallies = {kind: FaultTally() for kind in FaultKind}
     told = set(FaultKind) if n_examples else set()  # kinds that want more examples
     for number, row in enumerate(rows, start=1):
-        found = [(row.kind, row.detail)] if isinstance(row, Fault) else list(_faults(row, needs_image))
+        found = [(row.kind, row.detail)] if isinstance(row, Fault) else list(turn_faults(row, needs_image))
         if row.id and _is_known(row.id, ids):
             found.append((FaultKind.DUPLICATE_ID, "its id came before"))
         if isinstance(row, Conversation):
@@ -83,7 +83,7 @@ def _is_known(text: str, hashes: set[int]) -> bool:
     return len(hashes) == n_before
 
 
-def _faults(row: Conversation, needs_image: bool) -> Iterator[tuple[FaultKind, str]]:
+def turn_faults(row: Conversation, needs_image: bool) -> Iterator[tuple[FaultKind, str]]:
     """Yield what the row itself shows, without looking at files or other rows."""
     roles = [turn.role for turn in row.turns]
     spoken = roles[1:] if roles[:1] == ["system"] else roles
@@ -138,23 +138,31 @@ class _Images:
         return found
 
     def _look(self, image: str | bytes) -> tuple[FaultKind, str] | None:
-        if isinstance(image, bytes):
-            return _bytes_fault(image, "its embedded image", self._open_images)
-        if "://" in image:
-            self.n_addresses += 1
-            return None
-        name = f"its image {image}"
-        path = os.path.join(self._base or "", image)  # noqa: PTH118 - a Path takes twice the time, for every image
-        try:
-            if not os.path.isfile(path):  # noqa: PTH113
-                where = f" below {self._base}" if self._base and not os.path.isabs(image) else ""  # noqa: PTH117
-                return FaultKind.MISSING_IMAGE, f"{name} does not exist{where}"
-            if not self._open_images:
-                is_empty = os.path.getsize(path) == 0  # noqa: PTH202
-                return (FaultKind.BROKEN_IMAGE, f"{name} is an empty file") if is_empty else None
-            return _bytes_fault(Path(path).read_bytes(), name, True)
-        except (OSError, ValueError) as error:  # ValueError: a path with a null character
-            return FaultKind.MISSING_IMAGE, f"{name} cannot be read ({error})"
+        self.n_addresses += isinstance(image, str) and "://" in image
+        return image_fault(image, self._base, self._open_images)
+
+
+def image_fault(image: str | bytes, base: Path | None, open_image: bool) -> tuple[FaultKind, str] | None:
+    """Return what is wrong with one image, None if nothing is, or if it is an address, which nobody looks at.
+
+    A path is relative to `base`. Without `open_image` the file has to be there, and not empty.
+    """
+    if isinstance(image, bytes):
+        return _bytes_fault(image, "its embedded image", open_image)
+    if "://" in image:
+        return None
+    name = f"its image {image}"
+    path = os.path.join(base or "", image)  # noqa: PTH118 - a Path takes twice the time, for every image
+    try:
+        if not os.path.isfile(path):  # noqa: PTH113
+            where = f" below {base}" if base and not os.path.isabs(image) else ""  # noqa: PTH117
+            return FaultKind.MISSING_IMAGE, f"{name} does not exist{where}"
+        if not open_image:
+            is_empty = os.path.getsize(path) == 0  # noqa: PTH202
+            return (FaultKind.BROKEN_IMAGE, f"{name} is an empty file") if is_empty else None
+        return _bytes_fault(Path(path).read_bytes(), name, True)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        return FaultKind.MISSING_IMAGE, f"{name} cannot be read ({error})"
 
 
 def _bytes_fault(data: bytes, name: str, open_images: bool) -> tuple[FaultKind, str] | None:
