@@ -13,6 +13,7 @@ from mminstruct.config.file import load_config
 from mminstruct.errors import ConfigError, EndpointError, ModelError, RunError
 from mminstruct.pipeline.lock import locked
 from mminstruct.pipeline.manifest import Manifest, StageRecord
+from mminstruct.pipeline.plan import make_plan
 from mminstruct.pipeline.progress import Silent
 from mminstruct.pipeline.run import Tables, run_steps
 from mminstruct.pipeline.steps import STEPS
@@ -107,6 +108,20 @@ class TestWholeRun:
         rows, n_requests = all_rows(config_file), len(server.requests)
         _, worked = run(config_file.parent / "run" / "config.yaml")
         assert worked == [] and all_rows(config_file) == rows and len(server.requests) == n_requests
+
+    def test_raw_instructions_are_written_as_they_are_and_nobody_is_asked(
+        self, config_file: Path, server: LlmServer
+    ) -> None:
+        config = load_config(config_file, ["summarize.method=raw"])
+        (planned,) = (stage for stage in make_plan(config) if stage.stage == "summarize")
+        assert planned.n_rows > 0 and planned.n_requests == 0
+        manifest, _ = run(config_file, "summarize.method=raw", last="summarize")
+        assert manifest.stages["summarize"].requests == 0
+        assert len(server.requests) == manifest.stages["augment"].requests
+        raws = {raw.raw_id: raw.text for raw in tables(config_file).raw_instructions.rows()}
+        rows = list(tables(config_file).instructions.rows())
+        assert rows and all(row.text == raws[row.shown[0]] for row in rows)
+        assert sorted(member for row in rows for member in row.members) == sorted(raws)
 
     def test_a_clip_matches_with_the_images_themselves(self, config_file: Path) -> None:
         clip = save_tiny_clip(config_file.parent / "clip")

@@ -174,6 +174,17 @@ class TestSoftmax:
         matcher.match(make_images(20_000), unit_rows(20_000, 8, seed=2))
         assert chisquare(matcher.counts).pvalue > 0.01
 
+    def test_random_is_uniform_whatever_the_scores_and_the_temperature(self) -> None:
+        keys = {"sampling": "random", "per_image": 1}
+        results = with_scores([[0.99, 0.1, 0.0, -0.5]] * 4000, seed=3, temperature=0.001, **keys)
+        counts = Counter(result.instruction_id for result in results if isinstance(result, Match))
+        assert chisquare([counts[each.instruction_id] for each in make_instructions(4)]).pvalue > 0.01
+
+    def test_random_keeps_to_the_cap(self) -> None:
+        matcher = make_matcher(6, sampling="random", per_image=2, max_per_instruction=7)
+        matcher.match(make_images(40), unit_rows(40, 8, seed=2))
+        assert matcher.counts.tolist() == [7] * 6
+
     def test_an_image_never_gets_an_instruction_twice(self) -> None:
         results = make_matcher(5, per_image=4, temperature=1).match(make_images(300), unit_rows(300, 8, seed=2))
         assert all(drawn is not None and len(set(drawn)) == 4 for drawn in positions(results, 5))

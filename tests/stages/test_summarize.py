@@ -8,7 +8,7 @@ from mminstruct.encoders.protocols import Embeddings
 from mminstruct.llm.chat import Request, RequestFailed, ScriptedChat
 from mminstruct.prompts.template import load_prompt
 from mminstruct.rows import Instruction, RawInstruction, Reason, Reject, Seed, content_id
-from mminstruct.stages.summarize import ClusterTask, Draft, merge_drafts, plan_summaries, summarize
+from mminstruct.stages.summarize import ClusterTask, Draft, merge_drafts, nearest_as_it_is, plan_summaries, summarize
 
 PROMPT = load_prompt("summarize")
 AD = "Write an ad for the item in the image."
@@ -39,6 +39,13 @@ def plan(config: SummarizeConfig | None = None) -> list[ClusterTask]:
     labels = np.array([4, 1, 4, 4])
     nearest = [[], [1], [], [], [2, 0]]
     return plan_summaries(RAWS, labels, nearest, DESCRIPTIONS, config or SummarizeConfig())
+
+
+class TestAsItIs:
+    def test_the_nearest_member_stands_for_its_cluster_however_specific(self) -> None:
+        assert nearest_as_it_is(plan()[1]) == Draft(
+            4, "Praise the giraffe.", ("a", "c", "d"), ("c",), "scripted", "request of c"
+        )
 
 
 class TestPlan:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from mminstruct.config.llm import LlmConfig
@@ -27,6 +29,11 @@ class AugmentConfig(Section):
 class SummarizeConfig(Section):
     """Stage 2: one general instruction for each cluster of instructions, without duplicates and over-specific ones."""
 
+    method: Literal["summary", "raw"] = Field(
+        "summary",
+        description="summary: the language model writes it; raw: the instruction nearest to the cluster's centre stays "
+        "as it is, for comparison",
+    )
     n_clusters: int = Field(300, ge=1, description="clusters; fewer remain after merging (the paper: about 300)")
     n_members: int = Field(8, ge=1, description="members nearest to the centre that the language model sees")
     max_words: int = Field(30, ge=3, description="a longer instruction is rejected")

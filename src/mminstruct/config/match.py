@@ -15,8 +15,10 @@ class MatchConfig(Section):
 
     encoder: EncoderConfig = Field(default_factory=CaptionEncoder, description="what instruction and image meet in")
     per_image: int = Field(3, ge=1, description="different instructions for an image")
-    sampling: Literal["softmax", "top_k"] = Field(
-        "softmax", description="softmax: drawn at random by similarity; top_k: the most similar ones"
+    sampling: Literal["softmax", "top_k", "random"] = Field(
+        "softmax",
+        description="softmax: drawn at random by similarity; top_k: the most similar ones; random: similarity is not "
+        "looked at, for comparison",
     )
     temperature: float = Field(
         0.05, gt=0, le=100, description="of the softmax: low is nearly top_k, high is nearly blind chance"

@@ -52,7 +52,8 @@ class RunConfig(Section):
     @property
     def llm_stages(self) -> tuple[str, ...]:
         """Those of this run's stages that ask a language model."""
-        return tuple(stage for stage in self.stages if stage in LLM_STAGES)
+        asked = (stage for stage in self.stages if stage in LLM_STAGES)
+        return tuple(stage for stage in asked if stage != "summarize" or self.summarize.method == "summary")
 
     def llm_for(self, stage: str) -> LlmConfig:
         """Return the language model of an LLM stage: the common one with the stage's own keys over it."""

@@ -79,7 +79,9 @@ def make_plan(config: RunConfig) -> list[StagePlan]:
         StagePlan("images", n_images),
         *([planner.describe(captions)] if config.describe.is_on else []),
         planner.stage("augment", n_raw, n_raw),
-        planner.stage("summarize", n_instructions, n_clusters),
+        planner.stage("summarize", n_instructions, n_clusters)
+        if config.summarize.method == "summary"
+        else StagePlan("summarize", n_instructions),
         StagePlan("match", n_matches),
         planner.stage("exemplars", n_instructions * config.exemplars.per_instruction),
         planner.stage("answer", n_matches),

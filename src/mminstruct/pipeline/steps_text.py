@@ -24,7 +24,7 @@ from mminstruct.stages.answer import AnswerTask, ExemplarShelf, answer
 from mminstruct.stages.augment import augment, drop_near_copies, plan_augment
 from mminstruct.stages.exemplars import ExemplarTask, choose_matches, write_exemplar
 from mminstruct.stages.filter import Candidate, judge_text, to_reject
-from mminstruct.stages.summarize import merge_drafts, plan_summaries, summarize
+from mminstruct.stages.summarize import merge_drafts, nearest_as_it_is, plan_summaries, summarize
 
 Task = TypeVar("Task")
 Row = TypeVar("Row")
@@ -54,9 +54,14 @@ async def summarize_step(run: Run) -> None:
         image.image_id: image.description for image in run.tables.captioned.rows() if image.image_id in drawn
     }
     tasks = plan_summaries(raws, clusters.labels, shown, descriptions, config)
-    chat, prompt = await open_chat(run), run.backends.prompt("summarize")
-    work = partial(summarize, chat=chat, prompt=prompt, config=config)
-    drafts, rejects = part_rejects(await _ask_all(run, chat, tasks, work))
+    rejects: list[Reject] = []
+    if config.method == "raw":
+        drafts = [nearest_as_it_is(task) for task in tasks]
+        run.progress.stage_started("summarize", len(tasks), len(tasks))
+    else:
+        chat, prompt = await open_chat(run), run.backends.prompt("summarize")
+        work = partial(summarize, chat=chat, prompt=prompt, config=config)
+        drafts, rejects = part_rejects(await _ask_all(run, chat, tasks, work))
     instructions, merged = merge_drafts(
         drafts,
         encoder.encode_texts([draft.text for draft in drafts]),

@@ -66,11 +66,14 @@ class Matcher:
         """Return `(n, m)` numbers of which an image's highest are its instructions.
 
         With softmax, score / temperature + Gumbel noise, times the temperature: taking the highest is drawing from
-        the softmax without replacement (Gumbel-top-k; Vieira 2014, Kool et al. 2019).
+        the softmax without replacement (Gumbel-top-k; Vieira 2014, Kool et al. 2019). The noise alone draws from all
+        alike.
         """
         if self._config.sampling == "top_k":
             return scores
         noise = np.stack([gumbel_noise(self._seed, image.image_id, len(self._ids)) for image in images])
+        if self._config.sampling == "random":
+            return noise
         return scores + self._config.temperature * noise
 
     def _draw(self, scores: Floats, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

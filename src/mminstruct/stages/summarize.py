@@ -11,6 +11,9 @@ The paper's second stage, with its last sentence, "duplicates and over-specific 
   instruction with the clusters and members of all; the wording of the largest cluster stays.
 
 The rule, its measure and its thresholds are ours; the paper does not give any.
+
+With `method: raw` nobody is asked, and the instruction nearest to the cluster's centre stands for it as it was written,
+over-specific or not; duplicates are merged all the same.
 """
 
 from __future__ import annotations
@@ -103,6 +106,12 @@ async def summarize(task: ClusterTask, chat: Chat, prompt: Prompt, config: Summa
         reject = _reject(found, task, reply)
     assert reject is not None, "attempts is at least 1"
     return reject
+
+
+def nearest_as_it_is(task: ClusterTask) -> Draft:
+    """Return the member nearest to the cluster's centre in place of a summary."""
+    nearest = task.shown[0]
+    return Draft(task.cluster, nearest.text, task.members, (nearest.raw_id,), nearest.model, nearest.request_id)
 
 
 def _request(task: ClusterTask, prompt: Prompt, config: SummarizeConfig, attempt: int) -> Request:
