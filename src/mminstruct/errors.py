@@ -12,6 +12,7 @@
     ├── RunError           a run folder is not one, is in use, or lacks what was asked for
     ├── RunInterrupted     Ctrl-C, once what was in flight has come home
     ├── BenchmarkError     a benchmark folder or one of its files is not what was expected, or lacks what was asked for
+    ├── TrainingError      training cannot begin or go on: bad rows, a loss that is no number, other settings
     └── ExportError        an export failed its own check, or its target is in the way
 
 Any other exception is a bug of ours and shows its trace. A single bad row is never an exception that leaves a
@@ -74,3 +75,7 @@ class BenchmarkError(MMInstructError):
 
 class ExportError(MMInstructError):
     """An export did not pass its own check, or something stands where it would be written."""
+
+
+class TrainingError(MMInstructError):
+    """Training cannot begin or go on; checkpoints so far are kept."""

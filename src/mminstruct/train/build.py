@@ -9,6 +9,7 @@ has none. The result is saved as a plain folder of transformers, which vLLM and 
 from __future__ import annotations
 
 import importlib.util
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,23 @@ from mminstruct.errors import MissingExtraError, ModelError
 from mminstruct.llm.embedded import model_file
 
 EMBEDDED = "embedded"  # in place of a folder: the small language model that comes in a wheel
+RANDOM = "random"  # in place of a folder: a tiny vision tower that never saw an image, to try the chain with
 IMAGE_TOKEN = "<image>"
 _TOWERS = {"clip": "default", "clip_vision_model": "default", "siglip": "full", "siglip_vision_model": "full"}
+_TINY: dict[str, Any] = {
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "image_size": 112,
+    "patch_size": 28,
+}
 _VISION = "a folder, or a name on the hub, of a CLIP or SigLIP model"
 _LANGUAGE = "a causal language model: a folder, a name on the hub, a *.gguf file, or `embedded`"
 
 
 def build_llava(vision: str, language: str, seed: int = 0, dtype: str = "float32") -> tuple[Any, Any]:
-    """Return a LlavaForConditionalGeneration, whose projector alone is random, and its LlavaProcessor.
+    """Return a LlavaForConditionalGeneration, whose projector alone is new and random, and its LlavaProcessor.
 
     Raises ModelError where a part does not load or is of a kind that does not fit, MissingExtraError where transformers
     or, for a GGUF, its reader is not installed.
@@ -33,10 +43,10 @@ def build_llava(vision: str, language: str, seed: int = 0, dtype: str = "float32
     import torch
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
+    torch.manual_seed(seed)
     tower, strategy = _open_tower(vision, dtype)
     text, tokenizer = _open_language(language, dtype)
     image_token_id = _add_image_token(tokenizer, text)
-    torch.manual_seed(seed)
     config: Any = LlavaConfig
     patches = (tower.config.image_size // tower.config.patch_size) ** 2
     config = config(
@@ -56,13 +66,15 @@ def build_llava(vision: str, language: str, seed: int = 0, dtype: str = "float32
     model.generation_config.bos_token_id = tokenizer.bos_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return model, _processor(vision, tower.config, tokenizer, strategy)
+    return model, llava_processor(vision, tower.config, tokenizer, strategy)
 
 
 def _open_tower(vision: str, dtype: str) -> tuple[Any, str]:
     """Return the vision part of a checkpoint, and which of its features LLaVA takes."""
-    from transformers import AutoConfig, CLIPVisionModel, SiglipVisionModel
+    from transformers import AutoConfig, CLIPVisionConfig, CLIPVisionModel, SiglipVisionModel
 
+    if vision == RANDOM:
+        return CLIPVisionModel(CLIPVisionConfig(**_TINY)).eval(), _TOWERS["clip"]
     kind = open_checkpoint(AutoConfig.from_pretrained, vision, _VISION).model_type
     if kind not in _TOWERS:
         raise ModelError(f"{vision} is a model of the kind {kind!r}. Expected {_VISION}.")
@@ -107,25 +119,27 @@ def _add_image_token(tokenizer: Any, text: Any) -> int:
     return int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
 
 
-def _processor(vision: str, config: Any, tokenizer: Any, strategy: str) -> Any:
-    """Return the processor: images padded to a square with the tower's own mean colour, then scaled."""
+def llava_processor(source: str, config: Any, tokenizer: Any, strategy: str) -> Any:
+    """Return the processor: images padded to a square with the mean colour, and LLaVA-1.5's prompt as chat template.
+
+    `config` is the vision tower's; mean and standard deviation of the colours are those of the checkpoint `source`.
+    """
     from transformers import AutoImageProcessor, LlavaImageProcessorPil, LlavaProcessor
 
-    source = open_checkpoint(AutoImageProcessor.from_pretrained, vision, _VISION, backend="pil")
+    colours: dict[str, Any] = {}
+    if source != RANDOM:
+        images = open_checkpoint(AutoImageProcessor.from_pretrained, source, _VISION, backend="pil")
+        colours = {"image_mean": list(images.image_mean), "image_std": list(images.image_std)}
     side = config.image_size
-    images = LlavaImageProcessorPil(
-        do_pad=True,
-        size={"shortest_edge": side},
-        crop_size={"height": side, "width": side},
-        image_mean=list(source.image_mean),
-        image_std=list(source.image_std),
-    )
     processor: Any = LlavaProcessor
     return processor(
-        images,
+        LlavaImageProcessorPil(
+            do_pad=True, size={"shortest_edge": side}, crop_size={"height": side, "width": side}, **colours
+        ),
         tokenizer,
         patch_size=config.patch_size,
         vision_feature_select_strategy=strategy,
         num_additional_image_tokens=1 if strategy == "default" else 0,
         image_token=IMAGE_TOKEN,
+        chat_template=files("mminstruct.train").joinpath("llava_v1.jinja").read_text(encoding="utf-8"),
     )
