@@ -6,12 +6,14 @@ Conversation, Conversation, Fault, …  ─►  CheckReport(n_rows=3, …, fault
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mminstruct.imaging import BadImage, inspect_image
 from mminstruct.writers.conversations import Conversation, Fault, FaultKind
+from mminstruct.writers.seen import Seen
 
 # Trainers open images with Pillow, which refuses more than twice its `MAX_IMAGE_PIXELS` of 2^30 / 12.
 _MAX_PIXELS = 2 * (2**30 // 12)
@@ -53,16 +55,19 @@ def check_conversations(
     """
     report = CheckReport()
     images = _Images(base, open_images)
-    ids: set[int] = set()
+    ids = Seen()
     tallies = {kind: FaultTally() for kind in FaultKind}
     told = set(FaultKind) if n_examples else set()  # kinds that want more examples
     for number, row in enumerate(rows, start=1):
         found = [(row.kind, row.detail)] if isinstance(row, Fault) else list(turn_faults(row, needs_image))
-        if row.id and _is_known(row.id, ids):
+        if row.id and ids.add(row.id):
             found.append((FaultKind.DUPLICATE_ID, "its id came before"))
         if isinstance(row, Conversation):
             report.n_text_only += not row.images
             found += images.faults(row, told)
+        report.n_rows = number
+        if not found:
+            continue
         first = {kind: detail for kind, detail in reversed(found) if kind not in ignore}  # of each kind
         report.n_faulty_rows += bool(first)
         for kind, detail in first.items():
@@ -70,17 +75,9 @@ def check_conversations(
             if kind in told:
                 tallies[kind].examples.append(Fault(kind, number, row.id, detail))
                 told -= {kind} if len(tallies[kind].examples) == n_examples else set()
-        report.n_rows = number
     report.n_images, report.n_addresses = images.n_images, images.n_addresses
     report.faults = {kind: tally for kind, tally in tallies.items() if tally.n_rows}
     return report
-
-
-def _is_known(text: str, hashes: set[int]) -> bool:
-    """Add the text's hash and tell whether it was there: 64 bits, so two of a million texts meet once in 10^7 files."""
-    n_before = len(hashes)
-    hashes.add(hash(text))
-    return len(hashes) == n_before
 
 
 def turn_faults(row: Conversation, needs_image: bool) -> Iterator[tuple[FaultKind, str]]:
@@ -111,35 +108,32 @@ class _Images:
         self.n_addresses = 0
         self._base = base
         self._open_images = open_images
-        self._sound: set[int] = set()
+        self._seen = Seen()
         self._faulty: dict[int, FaultKind] = {}
 
     @property
     def n_images(self) -> int:
-        return len(self._sound) + len(self._faulty)
+        return len(self._seen)
 
     def faults(self, row: Conversation, told: set[FaultKind]) -> list[tuple[FaultKind, str]]:
         """Return the faults of the row's images, those of the kinds `told` with their detail."""
         found = []
         for image in row.images:
-            key = hash(image)
-            if key in self._sound:
+            is_known = self._seen.add(image)
+            kind = self._faulty.get(hash(image)) if is_known else None
+            if is_known and kind is None:
                 continue
-            kind = self._faulty.get(key)
-            if kind is None or kind in told:  # details of known images are not kept: a million may be missing
-                fault = self._look(image)
-                if fault is None:
-                    self._sound.add(key)
-                    continue
-                self._faulty[key] = fault[0]
-                found.append(fault)
-            else:
+            if kind is not None and kind not in told:
                 found.append((kind, ""))
+                continue
+            # Details of known images are not kept, for a million may be missing: look again.
+            fault = image_fault(image, self._base, self._open_images)
+            if fault is not None:
+                self._faulty[hash(image)] = fault[0]
+                found.append(fault)
+            elif not is_known:
+                self.n_addresses += isinstance(image, str) and "://" in image
         return found
-
-    def _look(self, image: str | bytes) -> tuple[FaultKind, str] | None:
-        self.n_addresses += isinstance(image, str) and "://" in image
-        return image_fault(image, self._base, self._open_images)
 
 
 def image_fault(image: str | bytes, base: Path | None, open_image: bool) -> tuple[FaultKind, str] | None:
@@ -154,14 +148,19 @@ def image_fault(image: str | bytes, base: Path | None, open_image: bool) -> tupl
     name = f"its image {image}"
     path = os.path.join(base or "", image)  # noqa: PTH118 - a Path takes twice the time, for every image
     try:
-        if not os.path.isfile(path):  # noqa: PTH113
-            where = f" below {base}" if base and not os.path.isabs(image) else ""  # noqa: PTH117
-            return FaultKind.MISSING_IMAGE, f"{name} does not exist{where}"
-        if not open_image:
-            is_empty = os.path.getsize(path) == 0  # noqa: PTH202
-            return (FaultKind.BROKEN_IMAGE, f"{name} is an empty file") if is_empty else None
+        state = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):  # ValueError: a path with a null character
+        state = None
+    if state is None or not stat.S_ISREG(state.st_mode):
+        where = f" below {base}" if base and not os.path.isabs(image) else ""  # noqa: PTH117
+        return FaultKind.MISSING_IMAGE, f"{name} does not exist{where}"
+    if state.st_size == 0:
+        return FaultKind.BROKEN_IMAGE, f"{name} is an empty file"
+    if not open_image:
+        return None
+    try:
         return _bytes_fault(Path(path).read_bytes(), name, True)
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+    except OSError as error:
         return FaultKind.MISSING_IMAGE, f"{name} cannot be read ({error})"
 
 

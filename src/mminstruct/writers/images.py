@@ -13,6 +13,8 @@ from mminstruct.imaging import read_image_bytes
 from mminstruct.rows import Sample, content_id
 from mminstruct.tars import split_tar_path
 from mminstruct.writers.format import ImageMode
+from mminstruct.writers.links import FolderLinks, source_folder
+from mminstruct.writers.seen import Seen
 
 _LONGEST_NAME = 200  # bytes; file systems stop at 255
 
@@ -21,18 +23,21 @@ class ImagePlacer:
     """Gives each image one path, with forward slashes, and puts the file there where the mode asks for it.
 
     `base` is the folder that the paths are relative to, None where they are absolute. With `embed` an image is its
-    file's bytes. What is remembered of an image are two numbers, so that a million of them take about 100 MB.
+    file's bytes. With `link` the folders of the files are linked; files one by one where that cannot be.
     """
 
     def __init__(self, folder: Path, out: Path, mode: ImageMode, image_root: Path | None) -> None:
         """Files go to `folder` now, which will become `out`."""
         self.base = image_root if mode == "none" else folder
         self.n_copied = 0
-        self.n_linked = 0
         self._folder = folder
-        self._replaced = out.resolve() if out.exists() else None
+        self._replaced = f"{out.resolve()}{os.sep}" if out.exists() else None
+        self._real_folders: dict[str, str] = {}
         self._mode = mode
-        # Hash of a path (in lower case: some file systems do not tell case apart) to the hash of its image's key.
+        self._links = FolderLinks(folder, out)
+        self._n_file_links = 0
+        self._seen = Seen()  # paths of images that keep their names
+        # Of the others: hash of a path (in lower case, as some file systems do not tell case apart) to that of its key.
         self._owners: dict[int, int] = {}
         self._made: set[str] = set()
         self._last: tuple[str, str | bytes] = ("", "")  # key and place: samples of one image follow each other
@@ -40,7 +45,12 @@ class ImagePlacer:
     @property
     def n_images(self) -> int:
         """How many different images were placed."""
-        return len(self._owners)
+        return len(self._seen) + len(self._owners)
+
+    @property
+    def n_linked(self) -> int:
+        """How many links were made, to folders and to files."""
+        return self._links.n_links + self._n_file_links
 
     def place(self, sample: Sample) -> str | bytes:
         """Return the path of the sample's image, with `embed` its bytes.
@@ -48,31 +58,45 @@ class ImagePlacer:
         Raises ExportError where the file cannot be read, or cannot be reached in this mode.
         """
         if sample.image_id != self._last[0]:
-            what = f"{sample.image} of sample {sample.sample_id}"
-            image = _Image(sample.image_id, sample.image, sample.source, what)
+            image = _Image(sample.image_id, sample.image, sample.source, f"sample {sample.sample_id}")
             self._last = (sample.image_id, self._place(image))
         return self._last[1]
 
     def place_file(self, path: Path, source: str, row_id: str) -> str | bytes:
         """Return the same for an image that is no sample's: a file, of a row that the error can name."""
-        return self._place(_Image(content_id(path.as_posix()), path.as_posix(), source, f"{path} of row {row_id}"))
+        return self._place(_Image(content_id(path.as_posix()), path.as_posix(), source, f"row {row_id}"))
 
     def _place(self, image: _Image) -> str | bytes:
         self._check_not_replaced(image)
-        if self._mode in ("copy", "link"):
-            return self._bring_in(image)
-        place = _read(image) if self._mode == "embed" else self._path_in_place(image)
-        self._owners[hash(place)] = 0
+        place: str | bytes | None
+        if self._mode == "embed":
+            place = _read(image)
+        elif self._mode == "none":
+            place = self._path_in_place(image)
+        else:
+            is_linked = self._mode == "link" and _is_local(image.path)
+            place = self._links.place(image.source, image.path) if is_linked else None
+            if place is None:
+                return self._bring_in(image)
+        self._seen.add(place)
         return place
 
     def _check_not_replaced(self, image: _Image) -> None:
         if self._replaced is None:
             return
         tar = split_tar_path(image.path)
-        local = _local_file(tar[0] if tar else image.path)
-        if local is not None and local.resolve().is_relative_to(self._replaced):
+        file = tar[0] if tar else image.path
+        if "://" in file:
+            return
+        folder, name = os.path.split(file)
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        real = f"{self._real_folders[folder]}{os.sep}{name}"
+        if os.path.islink(real):  # noqa: PTH114 - a Path takes several times as long, for every image
+            real = os.path.realpath(real)
+        if real.startswith(self._replaced):
             raise ExportError(
-                f"Image {image.what} lies in {self._replaced}, which this export replaces. Name another folder."
+                f"Image {image.what} lies in {self._replaced[:-1]}, which this export replaces. Name another folder."
             )
 
     def _path_in_place(self, image: _Image) -> str:
@@ -102,7 +126,7 @@ class ImagePlacer:
             self._made.add(subfolder)
         if self._mode == "link" and _is_local(image.path) and os.path.isfile(image.path):  # noqa: PTH113 - as _link
             _link(image.path, f"{self._folder}/{path}")
-            self.n_linked += 1
+            self._n_file_links += 1
         else:  # a tar's member cannot be linked: it is copied
             (self._folder / path).write_bytes(_read(image))
             self.n_copied += 1
@@ -112,6 +136,8 @@ class ImagePlacer:
         """Return the image's path, and whether it has it from now on only."""
         owner = hash(image.key)
         for path in _names(image):
+            if self._links.has(path):
+                continue
             n_before = len(self._owners)
             if self._owners.setdefault(hash(path.lower()), owner) == owner:
                 return path, len(self._owners) > n_before
@@ -123,19 +149,23 @@ class _Image:
     key: str  # the same for the same image
     path: str
     source: str
-    what: str  # for messages
+    row: str  # for messages
+
+    @property
+    def what(self) -> str:
+        return f"{self.path} of {self.row}"
 
 
 def _names(image: _Image) -> Iterator[str]:
     """Yield the path that an image should have in the export, and one that is its own for certain."""
-    source = re.sub(r"[^\w.-]+", "_", image.source).lstrip(".") or "source"
+    folder = source_folder(image.source)
     tar = split_tar_path(image.path)
     name = re.split(r"[/\\]", tar[1] if tar else image.path)[-1]
     stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
     if not stem or name in (".", "..") or len(os.fsencode(name)) > _LONGEST_NAME:
         stem, suffix = image.key, suffix[:10]
-    yield f"images/{source}/{stem}{suffix}"
-    yield f"images/{source}/{stem}-{image.key}{suffix}"
+    yield f"{folder}/{stem}{suffix}"
+    yield f"{folder}/{stem}-{image.key}{suffix}"
 
 
 def _local_file(path: str) -> Path | None:
