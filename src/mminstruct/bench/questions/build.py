@@ -138,7 +138,7 @@ def _write(benchmark: Benchmark, report: BuildReport) -> None:
         target = benchmark.images / image_name(question)
         if not target.exists():
             target.write_bytes(read_image_bytes(question.image))
-    benchmark.write_questions(_benchmark_question(question) for question in report.kept)
+    benchmark.write_questions(benchmark_question(question) for question in report.kept)
     benchmark.write_build(_provenance(report), (asdict(dropped) for dropped in report.dropped))
 
 
@@ -152,7 +152,8 @@ def image_name(question: Question) -> str:
     return f"{question.image_id}{ending if ending.removeprefix('.') in IMAGE_ENDINGS else ''}"
 
 
-def _benchmark_question(question: Question) -> BenchmarkQuestion:
+def benchmark_question(question: Question) -> BenchmarkQuestion:
+    """Return a run's held-out question as a benchmark has it."""
     return BenchmarkQuestion(
         question_id=question.question_id,
         image=image_name(question),
