@@ -19,6 +19,7 @@ from mminstruct.errors import ExportError
 from mminstruct.rows import Sample, content_id
 from mminstruct.writers.export import ExportOptions, ExportReport, write_export
 from mminstruct.writers.llava import LLAVA
+from mminstruct.writers.mix import Mix
 
 
 def write_llava(
@@ -167,6 +168,22 @@ class TestFormat:
         write_llava(rows, tmp_path / "one")
         write_llava(rows, tmp_path / "two")
         assert (tmp_path / "one" / "train.json").read_bytes() == (tmp_path / "two" / "train.json").read_bytes()
+
+
+@pytest.mark.parametrize(("system", "expected"), [("Be brief.", "Be brief.\n\nWhat?"), ("", "What?")])
+def test_a_system_turn_of_a_mix_goes_before_the_question(
+    photos: list[Path], tmp_path: Path, system: str, expected: str
+) -> None:
+    # LLaVA's preprocess_v1 looks every speaker up in {"human": …, "gpt": …}.
+    turns = [("system", system), ("human", "<image>\nWhat?"), ("gpt", "That.")]
+    row = {"id": "a", "image": photos[0].name, "conversations": [{"from": who, "value": text} for who, text in turns]}
+    mix = photos[0].parent / "mix.json"
+    mix.write_text(json.dumps([row]), encoding="utf-8")
+    write_export([sample(photos[0])], tmp_path / "out", LLAVA, ExportOptions(mix=Mix(mix)))
+    assert json.loads((tmp_path / "out" / "train.json").read_text())[1]["conversations"] == [
+        {"from": "human", "value": f"<image>\n{expected}"},
+        {"from": "gpt", "value": "That."},
+    ]
 
 
 class TestImages:
