@@ -42,11 +42,19 @@ def write_llava(samples: Iterable[Sample], folder: Path, place_image: PlaceImage
 
     with (folder / TRAIN_FILE).open("w", encoding="ascii", newline="\n") as file:
         before = "[\n"
-        for conversation in chain(conversations(), mix):
+        for conversation in chain(conversations(), map(_without_system, mix)):
             file.write(before + _row(conversation))
             before = ",\n"
         file.write("\n]\n")
     return n_signs
+
+
+def _without_system(conversation: Conversation) -> Conversation:
+    if conversation.turns[0].role != "system":
+        return conversation
+    system, question, *others = conversation.turns
+    text = "\n\n".join(turn.text for turn in (system, question) if turn.text)
+    return replace(conversation, turns=(Turn("user", text), *others))
 
 
 def _row(conversation: Conversation) -> str:
