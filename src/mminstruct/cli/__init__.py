@@ -37,6 +37,7 @@ def main() -> None:
     from mminstruct.cli import commands, export, replies, validate  # noqa: F401 - their commands join `cli`
     from mminstruct.cli.bench import build, calibrate, judge, power, report, respond  # noqa: F401
     from mminstruct.cli.bench import export as bench_export  # noqa: F401
+    from mminstruct.cli.evaluate import evaluate_command  # noqa: F401
 
     try:
         cli.main(prog_name="mminstruct", standalone_mode=False)
