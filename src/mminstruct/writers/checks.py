@@ -145,7 +145,6 @@ def image_fault(image: str | bytes, base: Path | None, open_image: bool) -> tupl
         return _bytes_fault(image, "its embedded image", open_image)
     if "://" in image:
         return None
-    name = f"its image {image}"
     path = os.path.join(base or "", image)  # noqa: PTH118 - a Path takes twice the time, for every image
     try:
         state = os.stat(path)  # noqa: PTH116
@@ -153,15 +152,15 @@ def image_fault(image: str | bytes, base: Path | None, open_image: bool) -> tupl
         state = None
     if state is None or not stat.S_ISREG(state.st_mode):
         where = f" below {base}" if base and not os.path.isabs(image) else ""  # noqa: PTH117
-        return FaultKind.MISSING_IMAGE, f"{name} does not exist{where}"
+        return FaultKind.MISSING_IMAGE, f"its image {image} does not exist{where}"
     if state.st_size == 0:
-        return FaultKind.BROKEN_IMAGE, f"{name} is an empty file"
+        return FaultKind.BROKEN_IMAGE, f"its image {image} is an empty file"
     if not open_image:
         return None
     try:
-        return _bytes_fault(Path(path).read_bytes(), name, True)
+        return _bytes_fault(Path(path).read_bytes(), f"its image {image}", True)
     except OSError as error:
-        return FaultKind.MISSING_IMAGE, f"{name} cannot be read ({error})"
+        return FaultKind.MISSING_IMAGE, f"its image {image} cannot be read ({error})"
 
 
 def _bytes_fault(data: bytes, name: str, open_images: bool) -> tuple[FaultKind, str] | None:

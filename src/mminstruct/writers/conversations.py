@@ -69,4 +69,6 @@ def without_marks(text: str) -> tuple[str, int]:
     >>> without_marks("<image>\nWrite a slogan.")
     ('Write a slogan.', 1)
     """
+    if IMAGE_MARK not in text:
+        return text.strip(), 0
     return text.replace(IMAGE_MARK, "").strip(), text.count(IMAGE_MARK)

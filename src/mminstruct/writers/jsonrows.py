@@ -64,8 +64,7 @@ def _list_rows(path: Path) -> Iterator[Any]:
         text.take("[")
         if text.next_sign() != "]":
             yield text.value()
-            while text.next_sign() == ",":
-                text.take(",")
+            while text.goes_on():
                 yield text.value()
         text.take("]")
         if text.next_sign():
@@ -94,6 +93,13 @@ class _Text:
                 return self._buffer[self._place]
             if not self._read_on():
                 return ""
+
+    def goes_on(self) -> bool:
+        """Go behind a comma; tell whether there was one."""
+        if self.next_sign() != ",":
+            return False
+        self._place += 1
+        return True
 
     def take(self, sign: str) -> None:
         """Go behind `sign`, which has to come next."""

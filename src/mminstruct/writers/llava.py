@@ -61,7 +61,7 @@ def _row(conversation: Conversation) -> str:
     """Return a row as JSON, put together by hand: `json.dumps` of a dictionary takes more than twice as long."""
     image = ""
     if conversation.images:  # LLaVA's own rows have one; LLaVA-NeXT and ms-swift read a list too
-        paths = ", ".join([_quoted(str(path)) for path in conversation.images])
+        paths = ", ".join([_quoted(path) for path in conversation.images])
         image = f'"image": {paths}, ' if len(conversation.images) == 1 else f'"image": [{paths}], '
     turns = [f'{{"from": "{speaker}", "value": {_quoted(text)}}}' for speaker, text in marked_texts(conversation)]
     return f'{{"id": {_quoted(conversation.id)}, {image}"conversations": [{", ".join(turns)}]}}'

@@ -68,16 +68,21 @@ def _row(conversation: Conversation) -> dict[str, Any]:
 
 
 def marked_turns(conversation: Conversation) -> list[dict[str, str]]:
-    """Return the turns as `from` and `value`, with a mark for each image at the start of the first human turn."""
+    """Return the turns as `from` and `value`; see `marked_texts`."""
+    return [{"from": speaker, "value": text} for speaker, text in marked_texts(conversation)]
+
+
+def marked_texts(conversation: Conversation) -> list[tuple[str, str]]:
+    """Return who says what, with a mark for each image at the start of the first human turn."""
     marks = f"{IMAGE_MARK}\n" * len(conversation.images)
-    turns = []
+    texts = []
     for turn in conversation.turns:
         if turn.role == "user":
-            turns.append({"from": "human", "value": marks + turn.text})
+            texts.append(("human", marks + turn.text))
             marks = ""
         else:
-            turns.append({"from": _FROM[turn.role], "value": turn.text})
-    return turns
+            texts.append((_FROM[turn.role], turn.text))
+    return texts
 
 
 def read_sharegpt(path: Path) -> Iterator[Conversation | Fault]:
@@ -96,7 +101,7 @@ def _read_row(number: int, row: dict[str, Any]) -> Conversation | Fault:
     images = row.get("images", row.get("image"))
     if images is None or isinstance(images, str):
         images = [images] if images else []
-    if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+    elif not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         detail = f"found {_kinds(images)} for its images, expected a path or a list of paths"
         return Fault(FaultKind.NOT_A_ROW, number, row_id, detail)
     messages = row.get("conversations")
