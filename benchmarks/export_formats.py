@@ -1,12 +1,13 @@
-"""How fast each export is written, read back and checked, and in how much memory.
+"""How fast a finished run is exported to each format, read back and checked, and in how much memory.
 
-    python benchmarks/export_formats.py                  some minutes, and 3 GB of disk
+    python benchmarks/export_formats.py                  some minutes, and 4 GB of disk
     python benchmarks/export_formats.py --rows 100000    a quick look at LLaVA's format
 
-LLaVA's JSON has `--rows` rows with an image each, linked; a tenth of them shows whether memory grows. The other formats
-have `--rows-others`. Links go to 1,000 image files, and so do embedded bytes: what is measured is the writer, not the
-disk's cache of a large collection. Every export runs in a process of its own. The check looks whether each image is a
-file that is not empty; decoding every image is a row of its own. Output: `benchmarks/results/export_formats.md`.
+LLaVA's JSON has `--rows` rows with an image of its own each, linked; a tenth of them shows whether memory grows. The
+other formats have `--rows-others`. The images are files of 10,000 a folder, hard links to 1,000 JPEGs: all names
+differ, and the disk's cache holds the contents. The run has its tables in parts of 500 rows, as `mminstruct run` writes
+them. Every export runs in a process of its own. The check looks whether each image is a file that is not empty;
+decoding every image is a row of its own. Output: `benchmarks/results/export_formats.md`.
 """
 
 from __future__ import annotations
@@ -14,25 +15,34 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
 from PIL import Image
 
 from harness import HERE, machine, run_measured
+from mminstruct.config.file import dump_config
+from mminstruct.config.run import RunConfig
+from mminstruct.pipeline.export import export_run, open_finished_run
+from mminstruct.pipeline.manifest import Manifest, StageRecord, write_manifest
+from mminstruct.pipeline.run import Tables
+from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Sample
 from mminstruct.writers.conversations import Conversation
-from mminstruct.writers.export import FORMATS, ExportOptions, write_export
+from mminstruct.writers.export import FORMATS, ExportOptions
 from mminstruct.writers.format import ImageMode, PlaceImage
 
 RESULTS = HERE / "results" / "export_formats.md"
-N_IMAGES = 1_000
+N_CONTENTS = 1_000
+PER_FOLDER = 10_000
 PACKAGES = ("pyarrow", "Pillow")
 OTHERS = (
     ("llava", "none"),
@@ -47,29 +57,36 @@ OTHERS = (
 SENTENCE = "a bicycle leans on the red wall of an old harbour café where two people share bread and watch the rain"
 
 
-def make_images(folder: Path) -> list[str]:
-    """Write the image files, JPEGs of noise of about 10 kB, and return their paths."""
+def make_images(folder: Path, n_images: int) -> None:
+    """Write image files, JPEGs of noise of about 10 kB."""
     numbers = random.Random(0)
-    paths = []
-    for number in range(N_IMAGES):
-        image = Image.frombytes("RGB", (96, 96), numbers.randbytes(96 * 96 * 3))
+    for number in range(n_images):
+        path = image_path(folder, number)
+        if number % PER_FOLDER == 0:
+            path.parent.mkdir(parents=True)
+        if number >= N_CONTENTS:
+            os.link(image_path(folder, number % N_CONTENTS), path)
+            continue
         buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=75)
-        paths.append(folder / f"{number:06d}.jpg")
-        paths[-1].write_bytes(buffer.getvalue())
-    return [str(path) for path in paths]
+        Image.frombytes("RGB", (96, 96), numbers.randbytes(96 * 96 * 3)).save(buffer, "JPEG", quality=75)
+        path.write_bytes(buffer.getvalue())
 
 
-def samples(n_rows: int, images: list[str]) -> Iterator[Sample]:
+def image_path(folder: Path, number: int) -> Path:
+    """Return where the image of this number is."""
+    return folder / f"{number // PER_FOLDER:05d}" / f"{number:09d}.jpg"
+
+
+def samples(n_rows: int, photos: Path) -> Iterator[Sample]:
     """Yield rows with an image each: instructions of 12 words, answers of 100."""
     words = random.Random(0)
     answers = [" ".join(words.choices(SENTENCE.split(), k=100)) for _ in range(1_000)]
     for number in range(n_rows):
         yield Sample(
-            sample_id=f"{number:032x}",
-            image_id=f"{number:032x}",
-            image=images[number % N_IMAGES],
-            instruction_id=f"{number % 300:032x}",
+            sample_id=f"{number:016x}",
+            image_id=f"{number:016x}",
+            image=str(image_path(photos, number)),
+            instruction_id=f"{number % 300:016x}",
             instruction=f"Write slogan number {number} for the café that the picture shows.",
             answer=answers[number % 1_000] + f" {number}.",
             source="coco",
@@ -79,18 +96,29 @@ def samples(n_rows: int, images: list[str]) -> Iterator[Sample]:
             width=96,
             height=96,
             model="generated",
-            request_id=f"{number:032x}",
+            request_id=f"{number:016x}",
         )
 
 
-def export_once(name: str, mode: str, n_rows: int, open_images: bool) -> dict[str, float]:
+def make_run(folder: Path, n_rows: int, photos: Path) -> None:
+    """Write the folder of a run that has come to its end with these samples."""
+    config = RunConfig.model_validate(
+        {"run_dir": str(folder), "images": [{"name": "coco", "format": "folder", "path": str(photos)}]}
+    )
+    run = Folder(str(folder))
+    tables = Tables(run)
+    rows = samples(n_rows, photos)
+    for part in range(-(-n_rows // config.shard_size)):
+        tables.samples.write_part(part, list(islice(rows, config.shard_size)))
+    tables.benchmark.write_part(0, [])
+    run.write("config.yaml", dump_config(config).encode())
+    manifest = Manifest({stage: StageRecord("", "done") for stage in config.stages})
+    manifest.stages["split"].tables = {tables.samples.name: n_rows}
+    write_manifest(run, manifest)
+
+
+def export_once(run: str, name: str, mode: str, open_images: bool) -> dict[str, float]:
     """Export into the working folder; return seconds by step, peak MB and the size in MB."""
-    photos = Path("photos")
-    photos.mkdir()
-    images = make_images(photos.resolve())
-    started = time.perf_counter()
-    made = sum(1 for _ in samples(n_rows, images))
-    generate_s = time.perf_counter() - started
     form = FORMATS[name]
     write_s = 0.0
 
@@ -102,21 +130,21 @@ def export_once(name: str, mode: str, n_rows: int, open_images: bool) -> dict[st
         return n_signs
 
     modes: dict[str, ImageMode] = {known: known for known in get_args(ImageMode)}
+    FORMATS[name] = replace(form, write_rows=timed)
     before_mb = peak_mb()
     started = time.perf_counter()
-    options = ExportOptions(modes[mode], open_images=open_images)
-    report = write_export(samples(n_rows, images), Path("out"), replace(form, write_rows=timed), options)
+    export_run(run, Path("out"), name, ExportOptions(modes[mode], open_images=open_images))
     total_s = time.perf_counter() - started
-    after_mb = peak_mb()  # before the files are listed: a million names take memory too
-    assert report.n_samples == made
-    n_bytes = sum(path.stat().st_size for path in Path("out").rglob("*") if not path.is_symlink() and path.is_file())
+    after_mb = peak_mb()
+    started = time.perf_counter()
+    assert sum(1 for _ in open_finished_run(run)[2].samples.rows())
     return {
-        "generate_s": generate_s,
+        "read_s": time.perf_counter() - started,
         "write_s": write_s,
         "total_s": total_s,
         "before_mb": before_mb,
         "peak_mb": after_mb,
-        "size_mb": n_bytes / 1e6,
+        "size_mb": sum(path.stat().st_size for path in Path("out").rglob("*") if path.is_file()) / 1e6,
     }
 
 
@@ -127,20 +155,32 @@ def peak_mb() -> float:
     return int(fields["VmHWM"].split()[0]) / 1024
 
 
-def measure(name: str, mode: str, n_rows: int, open_images: bool = False) -> str:
-    """Run one export in a process of its own and return its row of the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        case = [name, mode, str(n_rows), *(["open"] if open_images else [])]
-        command = [sys.executable, str(Path(__file__).resolve()), "--case", *case]
-        found: dict[str, Any] = run_measured(command, Path(folder))
-    write_s, total_s = found["write_s"], found["total_s"]
-    label = f"{name}, images {mode}" + (", decoded in the check" if open_images else "")
-    figures = [n_rows / write_s, n_rows / (total_s - write_s), n_rows / total_s]
-    rates = " | ".join(f"{figure:,.0f}" for figure in figures)
-    peaks = f"{found['before_mb']:,.0f} | {found['peak_mb']:,.0f}"
-    row = f"| {label} | {n_rows:,} | {rates} | {peaks} | {found['size_mb']:,.0f} | {found['generate_s']:.1f} |"
-    print(row, file=sys.stderr, flush=True)
-    return row
+class Bench:
+    """The images and runs that exports are made of, in one folder."""
+
+    def __init__(self, folder: Path, n_images: int) -> None:
+        self._folder = folder
+        make_images(folder / "photos", n_images)
+
+    def measure(self, name: str, mode: str, n_rows: int, open_images: bool = False) -> str:
+        """Run one export in a process of its own and return its row of the table."""
+        run = self._folder / f"run-{n_rows}"
+        if not run.exists():
+            make_run(run, n_rows, self._folder / "photos")
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            case = [str(run), name, mode, *(["open"] if open_images else [])]
+            command = [sys.executable, str(Path(__file__).resolve()), "--case", *case]
+            found: dict[str, Any] = run_measured(command, Path(folder))
+        write_s, total_s = found["write_s"], found["total_s"]
+        label = f"{name}, images {mode}" + (", decoded in the check" if open_images else "")
+        figures = [n_rows / write_s, n_rows / (total_s - write_s), n_rows / total_s]
+        rates = " | ".join(f"{figure:,.0f}" for figure in figures)
+        peaks = f"{found['before_mb']:,.0f} | {found['peak_mb']:,.0f}"
+        row = (
+            f"| {label} | {n_rows:,} | {rates} | {peaks} | {found['size_mb']:,.0f} | {n_rows / found['read_s']:,.0f} |"
+        )
+        print(row, file=sys.stderr, flush=True)
+        return row
 
 
 def main() -> None:
@@ -152,12 +192,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the table is written")
     options = parser.parse_args()
     if options.case:
-        name, mode, n_rows, *rest = options.case
-        print(json.dumps(export_once(name, mode, int(n_rows), bool(rest))))
+        run, name, mode, *rest = options.case
+        print(json.dumps(export_once(run, name, mode, bool(rest))))
         return
-    rows = [measure("llava", "link", options.rows), measure("llava", "link", options.rows // 10)]
-    rows.append(measure("llava", "link", options.rows // 50, open_images=True))
-    rows += [measure(name, mode, options.rows_others) for name, mode in OTHERS if name in FORMATS]
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), max(options.rows, options.rows_others))
+        rows = [bench.measure("llava", "link", options.rows), bench.measure("llava", "link", options.rows // 10)]
+        rows.append(bench.measure("llava", "link", options.rows // 50, open_images=True))
+        rows += [bench.measure(name, mode, options.rows_others) for name, mode in OTHERS]
     options.out.write_text(report(rows), encoding="utf-8")
     print(options.out.read_text(encoding="utf-8"))
 
@@ -169,13 +211,13 @@ def report(rows: list[str]) -> str:
         "",
         f"`python benchmarks/export_formats.py`: {machine(PACKAGES)}.",
         "",
-        f"Instructions of 12 words, answers of 100; an image each, which is one of {N_IMAGES:,} JPEG files of 10 kB.",
-        "Images are linked, embedded or left in place (none). Reading back is the check of every row, and that each",
-        "image is a file that is not empty. Memory is the largest resident, before the export and until its end. The",
-        "last column is what making the rows takes by itself, which is part of the time of writing.",
+        "Instructions of 12 words, answers of 100, an image of its own for each row, of 10 kB, 10,000 in a folder.",
+        "Images are linked, embedded or left in place (none). Writing begins with the run's tables; how fast these",
+        "alone are read is the last column. Reading back is the check of every row, and that each image is a file that",
+        "is not empty, and the data card. Memory is the largest resident, before the export and until its end.",
         "",
         "| export | rows | written, rows/s | read back, rows/s | both, rows/s | MB before | MB after | size, MB "
-        "| rows made, s |",
+        "| tables read, rows/s |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
         *rows,
     ]
