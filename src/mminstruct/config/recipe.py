@@ -50,6 +50,7 @@ class StageSection(Section):
     data: list[DataFile] = Field(min_length=1, description="the training rows")
     held_out: list[DataFile] = Field(default_factory=list, description="rows to measure the loss on and never train on")
     held_out_share: float = Field(0.0, ge=0, lt=1, description="share of the images whose rows are held out of `data`")
+    template: Literal["plain", "v1"] = Field(description="plain: an image and its caption; v1: a dialogue")
     epochs: float = Field(1.0, gt=0)
     learning_rate: float = Field(gt=0)
     projector_learning_rate: float | None = Field(None, gt=0, description="the projector's own; unset: the same")
@@ -73,11 +74,17 @@ class StageSection(Section):
     keep_checkpoints: int = Field(1, ge=1, description="checkpoints that stay on disk")
     log_steps: int = Field(1, ge=1, description="steps between two lines of metrics")
 
+    @model_validator(mode="after")
+    def _check_held_out(self) -> Self:
+        if self.held_out and self.held_out_share:
+            raise ValueError("give `held_out` or `held_out_share`, not both")
+        return self
+
 
 class PretrainSection(StageSection):
     """Feature alignment: the projector alone learns."""
 
-    template: Literal["plain", "v1"] = Field("plain", description="plain: the image, then its caption")
+    template: Literal["plain", "v1"] = Field("plain", description="plain: an image and its caption; v1: a dialogue")
     learning_rate: float = Field(1e-3, gt=0)
     batch_size: int = Field(256, ge=1)
 
@@ -93,7 +100,7 @@ class LoraSection(Section):
 class FinetuneSection(StageSection):
     """Visual instruction tuning: language model and projector learn, or adapters and projector."""
 
-    template: Literal["v1", "plain"] = Field("v1", description="v1: the conversation, as LLaVA-1.5 has it")
+    template: Literal["plain", "v1"] = Field("v1", description="plain: an image and its caption; v1: a dialogue")
     learning_rate: float = Field(2e-5, gt=0, description="with `lora` 2e-4 unless it is set")
     batch_size: int = Field(128, ge=1)
     lora: LoraSection | None = Field(None, description="train adapters in place of the whole language model")
@@ -112,7 +119,7 @@ class Recipe(Section):
 
     out: str = Field(description="the folder that everything is written to")
     seed: int = Field(0, ge=0)
-    device: str = Field("auto", description="auto: a GPU where there is one; cpu")
+    device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one")
     model: ModelSection
     pretrain: PretrainSection | None = Field(None, description="left out: the stage is skipped")
     finetune: FinetuneSection | None = Field(None, description="left out: the stage is skipped")

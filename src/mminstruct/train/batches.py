@@ -32,7 +32,7 @@ class PreparedRows:
         self, folder: Path, processor: Any, n_image_tokens: int, indices: NDArray[np.int64] | None = None
     ) -> None:
         """Open all rows of `folder`, or those at `indices`."""
-        self._path = folder / ROWS_FILE
+        self._folder = folder
         self._processor = processor
         self._n_image_tokens = n_image_tokens
         self._image_token_id: int = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
@@ -41,6 +41,10 @@ class PreparedRows:
         self.indices = np.arange(len(table)) if indices is None else indices
         self.n_tokens: NDArray[np.int32] = table["n_tokens"].to_numpy()[self.indices]
         self.has_image: NDArray[np.bool_] = np.array([bool(image) for image in self.column("image")], dtype=bool)
+
+    def subset(self, positions: NDArray[np.int64]) -> PreparedRows:
+        """Return some of these rows."""
+        return PreparedRows(self._folder, self._processor, self._n_image_tokens, self.indices[positions])
 
     def column(self, name: str) -> list[Any]:
         """Return one column of these rows."""
@@ -87,7 +91,7 @@ class PreparedRows:
         if self._table is None:
             import pyarrow as pa
 
-            with pa.memory_map(str(self._path)) as source:
+            with pa.memory_map(str(self._folder / ROWS_FILE)) as source:
                 self._table = pa.ipc.open_file(source).read_all()
         return self._table
 

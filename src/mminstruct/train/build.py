@@ -9,6 +9,8 @@ has none. The result is saved as a plain folder of transformers, which vLLM and 
 from __future__ import annotations
 
 import importlib.util
+import io
+from contextlib import redirect_stderr
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,7 @@ def _open_tower(vision: str, dtype: str) -> tuple[Any, str]:
     from transformers import AutoConfig, CLIPVisionConfig, CLIPVisionModel, SiglipVisionModel
 
     if vision == RANDOM:
-        return CLIPVisionModel(CLIPVisionConfig(**_TINY)).eval(), _TOWERS["clip"]
+        return CLIPVisionModel(CLIPVisionConfig(**_TINY)), _TOWERS["clip"]
     kind = open_checkpoint(AutoConfig.from_pretrained, vision, _VISION).model_type
     if kind not in _TOWERS:
         raise ModelError(f"{vision} is a model of the kind {kind!r}. Expected {_VISION}.")
@@ -97,7 +99,8 @@ def _open_language(language: str, dtype: str) -> tuple[Any, Any]:
     def load(model: str, **given: Any) -> Any:
         return AutoModelForCausalLM.from_pretrained(model, **settings, **given)
 
-    model = open_model(language, _LANGUAGE, load=load, dtype=dtype)
+    with redirect_stderr(io.StringIO()):  # transformers draws a bar for a GGUF, whatever it is told
+        model = open_model(language, _LANGUAGE, load=load, dtype=dtype)
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config  # of the GGUF; its weights are plain numbers now
     return model, tokenizer

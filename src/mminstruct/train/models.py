@@ -5,7 +5,6 @@ folder of a LLaVA  ─►  model and processor  ─►  which parameters learn  
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,9 +107,9 @@ def learning_groups(model: Any, projector_rate: float, rate: float) -> list[dict
     return [{"params": parameters, "lr": lr} for lr, parameters in found if parameters]
 
 
-def trained_names(model: Any) -> Iterator[str]:
-    """Yield the names of the parameters that learn."""
-    return (name for name, parameter in model.named_parameters() if parameter.requires_grad)
+def projector_parameters(model: Any) -> list[Any]:
+    """Return what learns of the projector."""
+    return [p for name, p in model.named_parameters() if PROJECTOR in name and p.requires_grad]
 
 
 def _torch_dtype(name: str) -> Any:

@@ -28,6 +28,7 @@ from mminstruct.writers.conversations import Conversation, Fault, FaultKind
 
 ROWS_FILE = "rows.arrow"
 LEFT_OUT_FILE = "left_out.jsonl"
+COUNTS_FILE = "rows.json"  # written last
 
 _CHUNK = 512  # rows whose images are looked at together
 
@@ -112,7 +113,7 @@ def prepare_rows(
                 writer.write_batch(pa.RecordBatch.from_pylist([_columns(row) for row in ready], schema))
                 told(len(chunk))
     counts.left_out = dict(left_out.most_common())
-    (folder / "rows.json").write_text(json.dumps(asdict(counts), indent=2) + "\n", encoding="utf-8")
+    (folder / COUNTS_FILE).write_text(json.dumps(asdict(counts), indent=2) + "\n", encoding="utf-8")
     return counts
 
 

@@ -13,32 +13,33 @@ from transformers import Trainer
 
 from mminstruct.errors import TrainingError
 from mminstruct.train.batches import PreparedRows
-from mminstruct.train.models import learning_groups
+from mminstruct.train.models import learning_groups, projector_parameters
 from mminstruct.train.order import EpochOrder
 
 
-class LlavaTrainer(Trainer):  # type: ignore[misc]  # transformers' types are not all there
+class LlavaTrainer(Trainer):
     """Trains on PreparedRows. The loss is the mean over all answer tokens of an optimiser step.
 
     The projector has a learning rate of its own; the rows of a step have one modality; a loss that is no number stops
     the training and names the rows.
     """
 
-    def __init__(self, *args: Any, projector_rate: float, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    def __init__(self, rows: PreparedRows, projector_rate: float, **settings: Any) -> None:
+        super().__init__(train_dataset=rows, **settings)
+        self._rows = rows
         self._projector_rate = projector_rate
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Return AdamW over what learns, the projector as a group of its own."""
         if self.optimizer is None:
-            learning = self.model if model is None else model
+            learning: Any = self.model if model is None else model
             kind, settings = self.get_optimizer_cls_and_kwargs(self.args, learning)
             groups = learning_groups(learning, self._projector_rate, self.args.learning_rate)
             self.optimizer = kind(groups, **settings, weight_decay=self.args.weight_decay)
         return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        rows: PreparedRows = self.train_dataset if train_dataset is None else train_dataset
+        rows = self._rows
         n_chunks = self.args.world_size * self.args.gradient_accumulation_steps
         step_size = self.args.per_device_train_batch_size * n_chunks
         return EpochOrder(rows.n_tokens, rows.has_image, step_size, n_chunks, self.args.seed)
@@ -48,18 +49,14 @@ class LlavaTrainer(Trainer):  # type: ignore[misc]  # transformers' types are no
     ) -> Any:
         """Return the batch's part of the loss. Raises TrainingError where it is not a finite number."""
         rows = inputs.pop("rows")
-        loss = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
+        loss: Any = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
         if self.args.world_size > 1 and "pixel_values" not in inputs:
-            loss = loss + self._nothing_of_the_projector()
+            # The other devices' gradients of the projector wait for this one's, in a batch of text too.
+            loss = loss + 0.0 * sum(parameter.sum() for parameter in projector_parameters(model))
         if not math.isfinite(loss.item()):
             raise TrainingError(
                 f"The loss is {loss.item()} in step {self.state.global_step + 1}, in a batch of the rows "
-                f"{', '.join(repr(self.train_dataset.row_id(row)) for row in rows.tolist())}. The last checkpoint is "
+                f"{', '.join(repr(self._rows.row_id(row)) for row in rows.tolist())}. The last checkpoint is "
                 "kept. Look at these rows, and try a lower learning_rate or `precision: float32`."
             )
         return (loss, None) if return_outputs else loss
-
-    def _nothing_of_the_projector(self) -> torch.Tensor:
-        """Return 0 with a gradient of 0 for the projector: other devices' gradients wait for it in a batch of text."""
-        projector = self.accelerator.unwrap_model(self.model).get_submodule("model.multi_modal_projector")
-        return 0.0 * sum(parameter.sum() for parameter in projector.parameters())
