@@ -105,6 +105,20 @@ class TestFormats:
         report = found(folder / "rows.parquet")
         assert (report["format"], report["n_images"], report["faults"]) == ("trl", 1, {})
 
+    @pytest.mark.parametrize("column", ["prompt", "messages"])
+    @pytest.mark.parametrize("in_parts", [True, False])
+    def test_trls_json_by_its_keys(self, folder: Path, column: str, in_parts: bool) -> None:
+        user, assistant = messages("Do.")["messages"]
+        if in_parts:
+            user = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Do."}]}
+        sides = {"prompt": [user], "completion": [assistant]} if column == "prompt" else {"messages": [user, assistant]}
+        rows = [{"images": ["1.png"], **sides}, {"images": ["gone.png"], **sides}]
+        (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        is_known = column == "prompt" or in_parts
+        report = found(folder / "rows.jsonl", *([] if is_known else ["--format", "trl"]))
+        assert (report["format"], report["n_rows"], report["n_images"]) == ("trl", 2, 2)
+        assert list(report["faults"]) == ["missing_image"]
+
     def test_a_format_that_is_named_is_not_guessed(self, folder: Path) -> None:
         (folder / "rows.json").write_text(json.dumps([llava()]))
         report = found(folder / "rows.json", "--format", "messages")
@@ -239,7 +253,7 @@ class TestUnreadable:
             ("rows.json", b"", "holds no rows"),
             ("rows.json", b"[]", "the list is empty"),
             ("rows.json", b"one\ntwo", "has no JSON object in its first rows: none of the formats"),
-            ("rows.json", b'{"prompt": 1, "completion": 2}', "the keys prompt, completion.*are read from Parquet"),
+            ("rows.json", b'{"prompt": 1, "answer": 2}', "the keys prompt, answer.*TRL's `prompt` and `completion`"),
             ("rows.parquet", b"PAR1PAR1", "cannot be read as Parquet"),
             ("rows.tar", b"no tar" * 100, "rows.tar"),
         ],

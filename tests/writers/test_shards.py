@@ -52,6 +52,13 @@ class TestReadShards:
         with pytest.raises(SourceError, match="has the columns id, data, and none of those"):
             list(read_shards(shard, frozenset(["messages"])))
 
+    def test_what_was_read_is_let_go(self, tmp_path: Path) -> None:
+        rows = ({"id": "1", "data": os.urandom(10_000)} for _ in range(4_000))  # four groups of 10 MB
+        shard = write_shards(rows, tmp_path, SCHEMA)[0]
+        before = pa.total_allocated_bytes()
+        held = [pa.total_allocated_bytes() - before for _ in read_shards(shard, frozenset(["id", "data"]))]
+        assert held[-1] < 1.5 * held[0]
+
 
 class TestImages:
     def test_bytes_go_with_the_file_name_and_paths_alone(self, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Parquet for TRL: its own data preparation takes it, and the loss falls on the answer."""
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,28 @@ class TestReadTrl:
         assert isinstance(fault, Fault)
         assert (fault.kind, fault.row, fault.id) == (kind, 1, "x")
         assert fault.detail.startswith(detail)
+
+
+class TestJson:
+    @pytest.mark.parametrize("is_list", [True, False])
+    def test_rows_of_json_read_as_those_of_parquet_do(self, tmp_path: Path, is_list: bool) -> None:
+        rows = [
+            {"id": 7, "images": ["a.png"], "prompt": "What?", "completion": "That."},
+            {"image": {"path": "b.png"}, "messages": [{"role": "user", "content": "Do."}]},
+        ]
+        lines = [json.dumps(row) for row in rows]
+        (tmp_path / "rows").write_text(f"[{','.join(lines)}]" if is_list else "\n".join(lines))
+        assert list(read_trl(tmp_path / "rows")) == [
+            Conversation("7", ("a.png",), (Turn("user", "What?"), Turn("assistant", "That.")), None),
+            Conversation("", ("b.png",), (Turn("user", "Do."),), None),
+        ]
+
+    def test_a_line_that_is_no_row_is_told_with_its_number(self, tmp_path: Path) -> None:
+        (tmp_path / "rows").write_text('{"prompt": "a", "completion": "b"}\n[1]\n{"prompt": "a"}\n')
+        _, first, second = read_trl(tmp_path / "rows")
+        assert isinstance(first, Fault) and isinstance(second, Fault)
+        assert (first.row, first.detail) == (2, "found [1], expected a JSON object")
+        assert (second.row, second.detail) == (3, "found neither messages nor prompt and completion")
 
 
 @pytest.mark.filterwarnings("ignore")

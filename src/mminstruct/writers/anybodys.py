@@ -16,6 +16,7 @@ from mminstruct.writers.hf import read_hf
 from mminstruct.writers.jsonrows import read_json_rows
 from mminstruct.writers.marked import read_marked
 from mminstruct.writers.messages import read_messages
+from mminstruct.writers.shards import is_parquet
 from mminstruct.writers.sharegpt import read_sharegpt
 from mminstruct.writers.trl import read_trl
 from mminstruct.writers.webdataset import read_webdataset
@@ -24,8 +25,8 @@ FormatName = Literal["llava", "sharegpt", "messages", "trl", "hf", "webdataset"]
 
 _N_LOOKED_AT = 100  # rows whose keys tell the format
 _KNOWN = (
-    "Read are LLaVA and ShareGPT (`conversations`), `messages`, TRL's Parquet (`prompt` and `completion`, or "
-    "`messages`), Parquet with `instruction` and `answer`, and WebDataset tars"
+    "Read are LLaVA and ShareGPT (`conversations`), `messages`, TRL's `prompt` and `completion` (in JSON and Parquet; "
+    "in Parquet `messages` too), Parquet with `instruction` and `answer`, and WebDataset tars"
 )
 
 
@@ -53,9 +54,7 @@ def guess_format(path: Path) -> FormatName:
         return _of_parquet(parquet)
     if path.suffix == ".tar":
         return "webdataset"
-    with path.open("rb") as file:
-        is_parquet = file.read(4) == b"PAR1"  # https://parquet.apache.org/docs/file-format/
-    return _of_parquet(path) if is_parquet else _of_json(path)
+    return _of_parquet(path) if is_parquet(path) else _of_json(path)
 
 
 def read_anybodys(path: Path, form: FormatName) -> Iterator[Conversation | Fault]:
@@ -92,10 +91,19 @@ def _of_json(path: Path) -> FormatName:
     if "conversations" in keys:
         return "sharegpt" if "images" in keys else "llava"
     if "messages" in keys:
-        return "messages"
+        return "trl" if any(map(_has_places, rows)) else "messages"
+    if {"prompt", "completion"} <= keys.keys():
+        return "trl"
     found = f"rows with the keys {', '.join(keys)}" if keys else "no JSON object in its first rows"
-    advice = " TRL's columns are read from Parquet." if {"prompt", "completion"} <= keys.keys() else ""
-    raise SourceError(f"{path} has {found}: none of the formats. {_KNOWN}.{advice}")
+    raise SourceError(f"{path} has {found}: none of the formats. {_KNOWN}.")
+
+
+def _has_places(row: dict[str, Any]) -> bool:
+    """Tell TRL's messages: places for images among the parts of their contents, and the images beside the messages."""
+    messages = row.get("messages")
+    of_messages = messages if isinstance(messages, list) else []
+    contents = [message.get("content") for message in of_messages if isinstance(message, dict)]
+    return bool(row.get("images")) and any(isinstance(content, list) for content in contents)
 
 
 def _has_marks(path: Path) -> bool:

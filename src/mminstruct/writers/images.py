@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from mminstruct.errors import ExportError
 from mminstruct.imaging import read_image_bytes
@@ -144,8 +144,7 @@ class ImagePlacer:
         raise AssertionError(f"two images have the key {image.key}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
+class _Image(NamedTuple):
     key: str  # the same for the same image
     path: str
     source: str

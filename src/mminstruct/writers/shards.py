@@ -113,10 +113,24 @@ def read_shards(path: Path, known: frozenset[str]) -> Iterator[Row]:
                         f"{file} has the columns {', '.join(parquet.schema_arrow.names)}, and none of those that are "
                         f"read here: {', '.join(sorted(known))}. Name a file of one of the formats."
                     )
-                for batch in parquet.iter_batches(_READ_ROWS, columns=columns, use_threads=False):
-                    yield from batch.to_pylist()
+                for group in range(parquet.num_row_groups):
+                    # One group a call: a call for all of them keeps each group that was read until the file's end.
+                    for batch in parquet.iter_batches(_READ_ROWS, [group], columns, use_threads=False):
+                        yield from batch.to_pylist()
         except (OSError, pa.ArrowException) as error:
             raise SourceError(f"{file} cannot be read as Parquet: {error}. Fetch or export it again.") from error
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell by its first bytes whether a file is Parquet: https://parquet.apache.org/docs/file-format/.
+
+    Raises SourceError where it cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError as error:
+        raise SourceError(f"{path} cannot be opened: {error.strerror}. Name a file of training rows.") from error
 
 
 def dataset_info(features: list[Row], shards: list[Path]) -> Row:

@@ -20,6 +20,7 @@ import pyarrow as pa
 from mminstruct.rows import Sample
 from mminstruct.writers.conversations import IMAGE_MARK, Conversation, Fault, FaultKind, Role, Turn, without_marks
 from mminstruct.writers.format import PlaceImage, TrainFormat, conversation_of
+from mminstruct.writers.jsonrows import read_json_rows
 from mminstruct.writers.shards import (
     DATA_FOLDER,
     SHARD_FILES,
@@ -27,6 +28,7 @@ from mminstruct.writers.shards import (
     dataset_info,
     hub_schema,
     image_struct,
+    is_parquet,
     read_shards,
     write_shards,
 )
@@ -98,14 +100,18 @@ def write_trl(
 
 
 def read_trl(path: Path) -> Iterator[Conversation | Fault]:
-    """Yield the conversations of anybody's vision data for TRL: a Parquet file, or a folder of them.
+    """Yield the conversations of anybody's vision data for TRL: Parquet, a folder of it, a JSON list or JSON Lines.
 
     Read are `prompt` with `completion`, or `messages`; `images` or `image`; contents as strings or lists of parts.
 
     Raises SourceError where the file cannot be read.
     """
-    for number, row in enumerate(read_shards(path, _COLUMNS), start=1):
-        row_id = str(row.get("id") or "")
+    rows = read_shards(path, _COLUMNS) if path.is_dir() or is_parquet(path) else read_json_rows(path)
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, Fault):
+            yield row
+            continue
+        row_id = "" if row.get("id") is None else str(row["id"])
         try:
             yield _conversation(row_id, row)
         except _OtherShape as error:
