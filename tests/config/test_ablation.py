@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from mminstruct.config.ablation import load_ablation
+from mminstruct.config.ablation import VariantKind, load_ablation
 from mminstruct.errors import ConfigError
+
+REPOSITORY = Path(__file__).parents[2]
 
 GOOD = """
 run: runs/my
@@ -74,3 +77,8 @@ def test_one_variant_is_none(tmp_path: Path) -> None:
     text = "\n".join(GOOD.splitlines()[:-1])
     with pytest.raises(ConfigError, match="variants: found"):
         load_ablation(write(tmp_path, text))
+
+
+def test_the_example_is_sound() -> None:
+    config = load_ablation(REPOSITORY / "configs" / "ablation.yaml")
+    assert {variant.kind for variant in config.variants} == set(get_args(VariantKind))
