@@ -20,6 +20,7 @@ Examples:
   mminstruct show runs/my 3f2a             one row's whole story
   mminstruct export runs/my --out data/my  training data
   mminstruct validate data/my              check training data, ours or anybody's
+  mminstruct train recipe.yaml             a LLaVA from them
   mminstruct replies stats replies         what the reply store holds and what was paid
 
 Tab completion for bash: eval "$(_MMINSTRUCT_COMPLETE=bash_source mminstruct)" (or zsh_source, fish_source).
@@ -38,6 +39,7 @@ def main() -> None:
     from mminstruct.cli.bench import build, calibrate, judge, power, report, respond  # noqa: F401
     from mminstruct.cli.bench import export as bench_export  # noqa: F401
     from mminstruct.cli.evaluate import evaluate_command  # noqa: F401
+    from mminstruct.cli.train import train  # noqa: F401
 
     try:
         cli.main(prog_name="mminstruct", standalone_mode=False)
