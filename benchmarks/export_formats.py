@@ -219,9 +219,8 @@ def report(rows: list[str]) -> str:
         "process works on one core; on a machine that is shared with other work, rows a second of processor time (CPU",
         "rows/s) come nearer to what it does alone.",
         "",
-        "| export | rows | written, rows/s | read back, rows/s | both, rows/s | both, CPU rows/s | MB before | MB after "
-        "| size, MB "
-        "| tables read, rows/s |",
+        "| export | rows | written, rows/s | read back, rows/s | both, rows/s | both, CPU rows/s | MB before "
+        "| MB after | size, MB | tables read, rows/s |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         *rows,
     ]
