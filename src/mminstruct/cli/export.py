@@ -25,8 +25,8 @@ IMAGE_MODES = ("copy", "link", "embed", "none")
 @click.option(
     "--image-mode",
     type=click.Choice(IMAGE_MODES),
-    help="Copy the images, link to them, put them into the rows, or leave them where they are (then --image-root). "
-    "Default: what the format is for; copy where it names files.",
+    help="Copy the images, link to their folders, put them into the rows, or leave them where they are (then "
+    "--image-root). Default: what the format is for; copy where it names files.",
 )
 @click.option(
     "--image-root",
