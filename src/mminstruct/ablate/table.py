@@ -93,11 +93,15 @@ def _markdown(ablation: Ablation) -> str:
     lines = [
         f"# Ablation of {Path(ablation.run).name}",
         "",
+        f"The recipe `{Path(ablation.recipe).name}`, trained with the seeds {', '.join(map(str, ablation.seeds))} on "
+        f"each variant of the run's data, and tested on {ablation.n_questions:,} questions. The first variant is what "
+        "the others are compared with.",
+        "",
         _line(headings),
         _line(["---", *["---:"] * (len(headings) - 1)]),
         *(_line(row) for row in rows),
         "",
-        *legend(ablation),
+        *(f"- {text}" for text in legend(ablation)),
     ]
     changes = [f"- {row.variant}: {', '.join(f'`{change}`' for change in row.changes)}" for row in ablation.rows[1:]]
     changes = [line for line in changes if not line.endswith(": ")]

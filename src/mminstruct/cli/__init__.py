@@ -20,6 +20,7 @@ Examples:
   mminstruct show runs/my 3f2a             one row's whole story
   mminstruct export runs/my --out data/my  training data
   mminstruct validate data/my              check training data, ours or anybody's
+  mminstruct ablate ablation.yaml          which part of the pipeline pays
   mminstruct train recipe.yaml             a LLaVA from them
   mminstruct replies stats replies         what the reply store holds and what was paid
 
@@ -35,7 +36,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; user mistakes end in one paragraph and exit status 2, an interrupt in 130."""
-    from mminstruct.cli import commands, export, replies, validate  # noqa: F401 - their commands join `cli`
+    from mminstruct.cli import ablate, commands, export, replies, validate  # noqa: F401 - their commands join `cli`
     from mminstruct.cli.bench import build, calibrate, judge, power, report, respond  # noqa: F401
     from mminstruct.cli.bench import export as bench_export  # noqa: F401
     from mminstruct.cli.evaluate import evaluate_command  # noqa: F401
