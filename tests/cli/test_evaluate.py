@@ -89,3 +89,10 @@ def test_without_lmms_eval_the_command_to_install_it(place: Path) -> None:
     done = evaluate(place, "--suite", "llava15")
     assert done.returncode == 2
     assert "pip install --no-deps lmms-eval==0.7.3" in done.stderr
+
+
+def test_another_version_of_lmms_eval_is_warned_of(place: Path) -> None:
+    write_fake_lmms_eval(place / "newer", PLANS, version="0.8.0")
+    done = evaluate(place, "--suite", "llava15", "--dry-run", PYTHONPATH=str(place / "newer"))
+    assert done.returncode == 0, done.stderr
+    assert "lmms-eval is 0.8.0, and mminstruct knows the tasks and logs of 0.7.3" in done.stderr

@@ -57,7 +57,7 @@ JUDGE_FAILS = "ERROR | Error: Error code: 429\nINFO | v1_0 failed to get a score
 NO_PACKAGE = "ModuleNotFoundError: No module named 'pytablewriter'"
 
 
-def write_fake_lmms_eval(folder: Path, plans: Mapping[str, Mapping[str, Any]]) -> Path:
+def write_fake_lmms_eval(folder: Path, plans: Mapping[str, Mapping[str, Any]], version: str = "0.7.3") -> Path:
     """Write the package into `folder`, to be put on PYTHONPATH, and return `folder`.
 
     A task's plan: `metrics` that it scores (none: it breaks), `says` in its log, `n_questions` (100), `status` (0).
@@ -71,9 +71,9 @@ def write_fake_lmms_eval(folder: Path, plans: Mapping[str, Mapping[str, Any]]) -
     (package / "__main__.py").write_text(_MAIN)
     (package / "plan.json").write_text(json.dumps(plans))
     (folder / "openpyxl.py").write_text("")  # which the tasks of MMBench import, and so the check for lmms-eval
-    metadata = folder / "lmms_eval-0.7.3.dist-info" / "METADATA"
+    metadata = folder / f"lmms_eval-{version}.dist-info" / "METADATA"
     metadata.parent.mkdir()
-    metadata.write_text("Metadata-Version: 2.1\nName: lmms_eval\nVersion: 0.7.3\n")
+    metadata.write_text(f"Metadata-Version: 2.1\nName: lmms_eval\nVersion: {version}\n")
     return folder
 
 

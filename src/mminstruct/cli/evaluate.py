@@ -12,6 +12,7 @@ import click
 from mminstruct.cli import cli
 
 if TYPE_CHECKING:
+    from mminstruct.evaluate.environment import Environment
     from mminstruct.evaluate.harness import Call
     from mminstruct.evaluate.run import Outcome
     from mminstruct.evaluate.suite import Size, SuiteTask
@@ -83,7 +84,6 @@ def evaluate_command(
     One task is run at a time, so that one whose data set cannot be reached fails alone. Exit status: 0 where a task
     has a score, 1 where none has, 2 where nothing could be begun.
     """
-    from mminstruct.evaluate.environment import find_environment
     from mminstruct.evaluate.harness import Call
     from mminstruct.evaluate.model import check_model
     from mminstruct.evaluate.suite import LLAVA15
@@ -93,7 +93,7 @@ def evaluate_command(
     everything += folder_tasks(task_folder) if task_folder else []
     tasks = chosen(everything, names.split(",") if names else [])
     check_model(model)
-    call = Call(find_environment(python, device), model, limit, data, task_folder)
+    call = Call(_environment(python, device), model, limit, data, task_folder)
     if dry_run:
         _show_plan(call, tasks)
         return
@@ -104,6 +104,22 @@ def evaluate_command(
     sys.exit(all(outcome.failure for outcome in outcomes))
 
 
+def _environment(python: Path | None, device: str) -> Environment:
+    from rich.console import Console
+
+    from mminstruct.evaluate.environment import VERSION, find_environment
+
+    with Console(stderr=True).status("loading lmms-eval …"):
+        found = find_environment(python, device)
+    if found.version != VERSION:
+        click.echo(
+            f"lmms-eval is {found.version}, and mminstruct knows the tasks and logs of {VERSION}: the notes on what "
+            "differs may not hold, and a score of a model that broke may go unnoticed.",
+            err=True,
+        )
+    return found
+
+
 def _v1_template() -> str:
     """Return the chat template that `mminstruct train` gives its models."""
     from importlib.resources import files
@@ -112,8 +128,8 @@ def _v1_template() -> str:
 
 
 def _show_plan(call: Call, tasks: Sequence[SuiteTask]) -> None:
-    from mminstruct.evaluate.plan import data_place
     from mminstruct.evaluate.failures import Failure
+    from mminstruct.evaluate.plan import data_place
     from mminstruct.evaluate.run import as_runnable
 
     environment = call.environment

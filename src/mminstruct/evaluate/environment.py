@@ -10,9 +10,11 @@ from pathlib import Path
 
 from mminstruct.errors import ConfigError, MissingExtraError, ModelError
 
+VERSION = "0.7.3"  # of lmms-eval, whose tasks and logs are known here
+
 # lmms-eval's own list brings some 130 packages, a torchvision among them that must fit the torch to the letter, and
 # lacks decord, which its LLaVA imports: so what is needed is the extra, and lmms-eval comes alone.
-INSTALL = "pip install 'mminstruct[eval]' && pip install --no-deps lmms-eval==0.7.3"
+INSTALL = f"pip install 'mminstruct[eval]' && pip install --no-deps lmms-eval=={VERSION}"
 
 _PROBE = """
 import importlib, importlib.metadata, json, sys
@@ -58,7 +60,7 @@ def find_environment(python: Path | None = None, device: str = "auto") -> Enviro
         raise ConfigError(f"{interpreter} is no Python that can be asked for lmms-eval; it said: {said}")
     found = json.loads(lines[-1])
     if found["missing"]:
-        where = "" if python is None else f", with the pip of {interpreter}"
+        where = "" if python is None else f" (in the environment of {interpreter})"
         raise MissingExtraError(f"the package {found['missing']}", "mminstruct evaluate", INSTALL + where)
     if found["error"]:
         raise ModelError(
