@@ -100,15 +100,17 @@ class ImagePlacer:
             )
 
     def _path_in_place(self, image: _Image) -> str:
-        local = _local_file(image.path)
-        if local is None:
+        if not _is_local(image.path):
             raise ExportError(
                 f"Image {image.what} is not a file of its own, so no path can name it for a trainer. Export with the "
                 "images copied."
             )
+        # Not resolve(): a link inside the image root may point anywhere, and is inside all the same.
+        path = os.path.abspath(image.path)  # noqa: PTH100
         if self.base is None:
-            return local.as_posix()
-        for file, root in ((local, _normal(self.base)), (local.resolve(), self.base.resolve())):
+            return path.replace(os.sep, "/")
+        local = Path(path)
+        for file, root in ((local, Path(os.path.abspath(self.base))), (local.resolve(), self.base.resolve())):  # noqa: PTH100
             if file.is_relative_to(root):
                 return file.relative_to(root).as_posix()
         raise ExportError(
@@ -167,18 +169,8 @@ def _names(image: _Image) -> Iterator[str]:
     yield f"{folder}/{stem}-{image.key}{suffix}"
 
 
-def _local_file(path: str) -> Path | None:
-    """Return the absolute path of a file on this machine, None for a tar's member or a file elsewhere."""
-    return _normal(Path(path)) if _is_local(path) else None
-
-
 def _is_local(path: str) -> bool:
     return "://" not in path and not split_tar_path(path)
-
-
-def _normal(path: Path) -> Path:
-    # Not resolve(): a link inside the image root may point anywhere, and is inside all the same.
-    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def _read(image: _Image) -> bytes:
