@@ -32,8 +32,8 @@ def training_arguments(section: StageSection, folder: Path, seed: int, dtype: st
         optim="adamw_torch",
         bf16=dtype == "bfloat16",
         use_cpu=on_cpu,
-        gradient_checkpointing=section.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},  # which alone works with frozen inputs
+        activation_checkpointing=section.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},  # which alone works with frozen inputs
         deepspeed=section.deepspeed,
         save_steps=section.save_steps,
         save_total_limit=section.keep_checkpoints,

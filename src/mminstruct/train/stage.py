@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from transformers import PrinterCallback
+
 from mminstruct.config.recipe import FinetuneSection, StageSection
 from mminstruct.encoders.checkpoints import choose_device
 from mminstruct.errors import RunInterrupted
@@ -103,6 +105,7 @@ def _trainer(
         data_collator=partial(collate, pad_token_id=processor.tokenizer.pad_token_id),
         callbacks=[Metrics(job.work, job.stage, rows.counts, progress), stop],
     )
+    trainer.remove_callback(PrinterCallback)  # which would print each log on stdout
     return trainer, stop
 
 

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import torch
-from transformers import Trainer
+from transformers import LlavaForConditionalGeneration, Trainer
 
 from mminstruct.errors import TrainingError
 from mminstruct.train.batches import PreparedRows
@@ -43,6 +43,19 @@ class LlavaTrainer(Trainer):
         n_chunks = self.args.world_size * self.args.gradient_accumulation_steps
         step_size = self.args.per_device_train_batch_size * n_chunks
         return EpochOrder(rows.n_tokens, rows.has_image, step_size, n_chunks, self.args.seed)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load the weights, every one of them.
+
+        A LLaVA is saved under other names than it has in memory, which `from_pretrained` knows and the Trainer (5.23)
+        does not: it would load nothing, warn, and go on with the weights from before the first step.
+        """
+        target: Any = self.model if model is None else model
+        if self.is_fsdp_enabled or not isinstance(target, LlavaForConditionalGeneration):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        kept: Any = LlavaForConditionalGeneration.from_pretrained(resume_from_checkpoint, dtype=torch.float32)
+        target.load_state_dict(kept.state_dict())
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
