@@ -75,6 +75,14 @@ class TestDryRun:
         assert full["first_stage"] == "images" and full["n_requests"] > chance["n_requests"] > 0
 
 
+def test_prepare_says_how_to_train_what_it_wrote(finished: FinishedRun) -> None:
+    out, _ = ablate(finished, "--prepare", "-o", "out=prepared", "-o", "variants.2.kind=all")
+    folder = finished.folder.parent / "prepared"
+    files = [folder / "models" / name / "seed-0" / "recipe.yaml" for name in ("full", "tenth", "chance")]
+    assert out.splitlines() == [f"mminstruct train {file} --overwrite" for file in files]
+    assert all(file.is_file() for file in files) and not (folder / "ablation.md").exists()
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("override", "message"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mminstruct.ablate.base import Base, open_base, tables_of
@@ -16,7 +16,7 @@ from mminstruct.ablate.data import VariantData, write_data
 from mminstruct.ablate.exam import Exam, prepare_exam
 from mminstruct.ablate.held_out import open_gate
 from mminstruct.ablate.judging import WinRate, answer_questions, judge_answers
-from mminstruct.ablate.models import open_recipe, train_variant, with_pretrained
+from mminstruct.ablate.models import Recipes, open_recipe, recipes_for, train_one, write_recipe
 from mminstruct.ablate.table import Ablation, Row, write_ablation
 from mminstruct.ablate.telling import Telling
 from mminstruct.ablate.variants import config_of, overrides_of
@@ -31,28 +31,56 @@ Trained = Mapping[str, Sequence[StageResult]]
 """By variant: what each training seed gave."""
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What stands before the training."""
+
+    base: Base
+    exam: Exam
+    data: Mapping[str, VariantData]
+    recipes: Recipes
+
+
 def ablate(config: AblationConfig, telling: Telling | None = None) -> Ablation:
     """Make each variant's data, train the recipe on them, test the models, and write the table.
 
     Raises ConfigError, and what runs, exports, training and judging raise.
     """
-    telling, out = telling or Telling(), Path(config.out)
+    telling = telling or Telling()
     recipe = open_recipe(Path(config.recipe))
     if config.judge is not None:
         t_quantile(1)  # raises now what would come after hours of training: a package for intervals that is missing
     with locked(config.out):
-        base = open_base(config, telling)
-        for variant in config.variants:
-            config_of(variant, base.config, out)  # raises now what is wrong with the last variant's overrides
-        exam = prepare_exam(base.tables, Path(config.bench) if config.bench else None, out)
-        data = _write_all_data(config, base, exam, telling)
-        trained = _train_all(config, recipe, data, exam, telling)
-        _answer_all(config, recipe.device, exam, trained, telling)
-        ablation = _collect(config, base, exam, data, trained)
+        made = _make(config, recipe, telling)
+        trained = _train_all(made.recipes, telling)
+        _answer_all(config, recipe.device, made.exam, trained, telling)
+        ablation = _collect(config, made, trained)
         if config.judge is not None:
-            ablation = _judged(config, ablation, base, exam, telling)
-        write_ablation(ablation, out)
+            ablation = _judged(config, ablation, made, telling)
+        write_ablation(ablation, Path(config.out))
     return ablation
+
+
+def prepare(config: AblationConfig, telling: Telling | None = None) -> list[Path]:
+    """Make each variant's data and write the recipes, in the order in which they are to be trained.
+
+    Whoever trains them, `ablate` goes on from there. Raises as `ablate` does.
+    """
+    recipe = open_recipe(Path(config.recipe))
+    with locked(config.out):
+        made = _make(config, recipe, telling or Telling())
+        return [write_recipe(each) for each in made.recipes.all]
+
+
+def _make(config: AblationConfig, recipe: Recipe, telling: Telling) -> _Made:
+    out = Path(config.out)
+    base = open_base(config, telling)
+    for variant in config.variants:
+        config_of(variant, base.config, out)  # raises now what is wrong with the last variant's overrides
+    exam = prepare_exam(base.tables, Path(config.bench) if config.bench else None, out)
+    data = _write_all_data(config, base, exam, telling)
+    folders = {name: found.folder for name, found in data.items()}
+    return _Made(base, exam, data, recipes_for(recipe, folders, exam.held_out, out, config.training_seeds))
 
 
 def _write_all_data(config: AblationConfig, base: Base, exam: Exam, telling: Telling) -> dict[str, VariantData]:
@@ -75,19 +103,15 @@ def _write_all_data(config: AblationConfig, base: Base, exam: Exam, telling: Tel
     return data
 
 
-def _train_all(
-    config: AblationConfig, recipe: Recipe, data: Mapping[str, VariantData], exam: Exam, telling: Telling
-) -> Trained:
-    out = Path(config.out)
-    start = with_pretrained(recipe, out / "pretrain", config.training_seeds[0], telling)
+def _train_all(recipes: Recipes, telling: Telling) -> Trained:
+    if recipes.pretrain is not None:
+        telling.heading("pretraining, once for all variants")
+        train_one(recipes.pretrain, telling)
     trained: dict[str, list[StageResult]] = {}
-    for name, found in data.items():
-        for seed in config.training_seeds:
-            telling.heading(f"{name}: training with seed {seed}")
-            folder = out / "models" / name / f"seed-{seed}"
-            trained.setdefault(name, []).append(
-                train_variant(start, found.folder, exam.held_out, folder, seed, telling)
-            )
+    for name, of_variant in recipes.variants.items():
+        for recipe in of_variant:
+            telling.heading(f"{name}: training with seed {recipe.seed}")
+            trained.setdefault(name, []).append(train_one(recipe, telling))
     return trained
 
 
@@ -98,9 +122,8 @@ def _answer_all(config: AblationConfig, device: str, exam: Exam, trained: Traine
             answer_questions(exam.benchmark, name, results[0].folder, device, config, progress)
 
 
-def _collect(
-    config: AblationConfig, base: Base, exam: Exam, data: Mapping[str, VariantData], trained: Trained
-) -> Ablation:
+def _collect(config: AblationConfig, made: _Made, trained: Trained) -> Ablation:
+    data, exam = made.data, made.exam
     rows = [_row(variant, data[variant.name], trained[variant.name]) for variant in config.variants]
     notes = list(exam.notes)
     for variant in config.variants:
@@ -113,7 +136,7 @@ def _collect(
         if variant.n_samples is not None and found.n_samples < variant.n_samples:
             notes.append(f"{variant.name}: {variant.n_samples:,} samples were asked for, and it has fewer.")
     return Ablation(
-        base.run_dir,
+        made.base.run_dir,
         config.recipe,
         config.training_seeds,
         len(exam.questions),
@@ -141,12 +164,12 @@ def _row(variant: Variant, data: VariantData, results: Sequence[StageResult]) ->
     )
 
 
-def _judged(config: AblationConfig, ablation: Ablation, base: Base, exam: Exam, telling: Telling) -> Ablation:
-    assert config.judge is not None
+def _judged(config: AblationConfig, ablation: Ablation, made: _Made, telling: Telling) -> Ablation:
+    exam = made.exam
     telling.heading("judging")
     with telling.stages() as progress:
         judge, rates, notes = asyncio.run(
-            judge_answers(exam.benchmark, exam.questions, config, Path(base.config.replies), progress)
+            judge_answers(exam.benchmark, exam.questions, config, Path(made.base.config.replies), progress)
         )
     none = WinRate(None, None, None, 0, 0, 0, len(exam.questions))
     rows = [replace(row, win_rate=rates.get(row.variant, none)) for row in ablation.rows[1:]]

@@ -26,6 +26,7 @@ _EXAMPLES = """
 Examples:
   mminstruct ablate ablation.yaml --dry-run     what each variant would ask and train
   mminstruct ablate ablation.yaml               all of it; again to go on
+  mminstruct ablate ablation.yaml --prepare     data and recipes alone, to train them on several GPUs
   mminstruct ablate ablation.yaml -o out=ablations/short -o variants.1.n_samples=500
 """
 
@@ -34,8 +35,9 @@ Examples:
 @click.argument("ablation", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of ABLATION.")
 @click.option("--dry-run", is_flag=True, help="Say what each variant would ask and train, and do nothing.")
+@click.option("--prepare", "prepare_only", is_flag=True, help="Make the data and the recipes, and train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
-def ablate(ablation: Path, overrides: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def ablate(ablation: Path, overrides: tuple[str, ...], dry_run: bool, prepare_only: bool, as_json: bool) -> None:
     """Find out which part of the pipeline pays: train the same recipe on variants of one run's data.
 
     ABLATION is a YAML file (docs/ablate.md). No variant trains on what all of them are tested on. What is finished is
@@ -50,8 +52,13 @@ def ablate(ablation: Path, overrides: tuple[str, ...], dry_run: bool, as_json: b
         _print_plan(plan_ablation(config), as_json)
         return
     from mminstruct.ablate.run import ablate as run_ablation
+    from mminstruct.ablate.run import prepare
 
     try:
+        if prepare_only:
+            for recipe in prepare(config, _telling()):
+                click.echo(f"mminstruct train {shlex.quote(str(recipe))} --overwrite")
+            return
         found = run_ablation(config, _telling())
     except (KeyboardInterrupt, RunInterrupted) as stop:
         told = f"\n{str(stop) or 'Stopped.'} What is finished is kept. Go on with: "
