@@ -156,6 +156,14 @@ class _StopAfter(Silent):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_a_projector_learns_nothing_from_text(tmp_path: Path) -> None:
+    rows = [row(number, image=None) for number in range(4)]
+    recipe = tiny_recipe(tmp_path, rows, pretrain={"template": "v1", "warmup_share": 0})
+    (result,) = train(recipe)
+    assert changed_parts(weights(recipe.model.start or ""), weights(result.folder)) == set()
+    assert result.counts.n_text_only == 4
+
+
 class TestStops:
     @pytest.mark.parametrize("lora", [None, {"rank": 4, "alpha": 8, "dropout": 0.1}], ids=["whole", "adapters"])
     def test_what_was_stopped_goes_on_as_if_it_had_not_been(self, lora: dict[str, Any] | None, tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ class LlavaTrainer(Trainer):
         """Return the batch's part of the loss. Raises TrainingError where it is not a finite number."""
         rows = inputs.pop("rows")
         loss: Any = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
-        if self.args.world_size > 1 and "pixel_values" not in inputs:
-            # The other devices' gradients of the projector wait for this one's, in a batch of text too.
+        if "pixel_values" not in inputs:
+            # Where the projector alone learns there is a gradient then, and other devices need not wait for one.
             loss = loss + 0.0 * sum(parameter.sum() for parameter in projector_parameters(model))
         if not math.isfinite(loss.item()):
             raise TrainingError(
