@@ -44,11 +44,12 @@ def image_tokens(processor: Any) -> int:
 
 
 def prepare_to_learn(
-    model: Any, parts: Literal["projector", "language_model"], lora: LoraSection | None, frozen_dtype: str
+    model: Any, parts: Literal["projector", "language_model"], lora: LoraSection | None, frozen_dtype: str | None
 ) -> Any:
     """Return the model with all frozen but the projector, and the language model or adapters in it.
 
-    The vision tower is frozen always. What is frozen is kept in `frozen_dtype`, what learns in float32.
+    The vision tower is frozen always. What is frozen is kept in `frozen_dtype`, what learns in float32; with None both
+    stay as they are, for DeepSpeed sees to that.
     """
     import torch
 
@@ -57,9 +58,9 @@ def prepare_to_learn(
     if parts == "language_model" and lora is None:
         model.model.language_model.requires_grad_(True)
         model.lm_head.requires_grad_(True)
-    for parameter in model.parameters():
-        dtype = torch.float32 if parameter.requires_grad else getattr(torch, frozen_dtype)
-        parameter.data = parameter.data.to(dtype)
+    if frozen_dtype is not None:
+        for parameter in model.parameters():
+            parameter.data = parameter.data.to(torch.float32 if parameter.requires_grad else _torch_dtype(frozen_dtype))
     return model if lora is None else _with_adapters(model, lora)
 
 

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transformers import PrinterCallback
 
@@ -95,7 +95,8 @@ def _trainer(
     section = job.section
     is_finetune = isinstance(section, FinetuneSection)
     lora = section.lora if isinstance(section, FinetuneSection) else None
-    model = prepare_to_learn(model, "language_model" if is_finetune else "projector", lora, frozen_dtype=dtype)
+    parts: Literal["language_model", "projector"] = "language_model" if is_finetune else "projector"
+    model = prepare_to_learn(model, parts, lora, frozen_dtype=None if section.deepspeed else dtype)
     stop = PatientStop()
     trainer = LlavaTrainer(
         rows.training,
