@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mminstruct.ablate.exam import prepare_exam
 from mminstruct.ablate.held_out import Gate, open_gate
 from mminstruct.ablate.telling import Telling
 from mminstruct.bench.folder import Benchmark
+from mminstruct.bench.rows import BenchmarkQuestion
 from mminstruct.config.ablation import Variant
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.errors import RunError
@@ -38,7 +40,7 @@ def write(
 ) -> VariantData:
     variant = Variant(name="v", **keys)
     tables = tables_of(variant, open_folder(str(finished.folder)), out, Telling())
-    return write_data("v", tables.kept, gate, "exam", out / "data", n_samples, seed)
+    return write_data("v", tables.kept, gate, out / "data", n_samples, seed)
 
 
 def rows(data: VariantData) -> list[dict[str, Any]]:
@@ -86,6 +88,15 @@ def test_only_what_a_variant_changes_is_asked_again(finished: FinishedRun, gate:
     assert len(finished.server.requests) == n_requests + n_answers
 
 
+def test_without_the_reply_store_nothing_is_asked(finished: FinishedRun, gate: Gate, tmp_path: Path) -> None:
+    base = open_folder(str(finished.folder))
+    moved = replace(base, config=base.config.model_copy(update={"replies": str(tmp_path / "gone")}))
+    n_requests = len(finished.server.requests)
+    with pytest.raises(RunError, match=r"reply store .*gone of the run .* is not there"):
+        tables_of(Variant(name="v", kind="random_match"), moved, tmp_path, Telling())
+    assert len(finished.server.requests) == n_requests and not (tmp_path / "runs").exists()
+
+
 class TestDraw:
     def test_a_larger_draw_holds_the_smaller(self, finished: FinishedRun, gate: Gate, tmp_path: Path) -> None:
         few, more = (write(finished, gate, tmp_path / str(n), n) for n in (5, 11))
@@ -106,6 +117,15 @@ class TestAgain:
         before = (first.folder / "train.json").stat().st_mtime_ns
         assert write(finished, gate, tmp_path) == first
         assert (first.folder / "train.json").stat().st_mtime_ns == before
+
+    def test_what_is_tested_besides_is_taken_out_again(self, finished: FinishedRun, gate: Gate, tmp_path: Path) -> None:
+        row = rows(write(finished, gate, tmp_path))[0]
+        text = row["conversations"][0]["value"].removeprefix("<image>\n")
+        base = open_folder(str(finished.folder))
+        asked = [BenchmarkQuestion("more", "", text, "", "")]
+        held = base.tables.benchmark.rows()
+        more = open_gate(held, Benchmark(tmp_path), asked, load_text_encoder(base.config.embedder), 0.9, 10**6)
+        assert row["id"] not in ids(write(finished, more, tmp_path))
 
     def test_another_draw_is_written_in_its_place(self, finished: FinishedRun, gate: Gate, tmp_path: Path) -> None:
         assert write(finished, gate, tmp_path).n_samples > 5

@@ -74,6 +74,12 @@ class TestDryRun:
         full, _, chance = json.loads(out)
         assert full["first_stage"] == "images" and full["n_requests"] > chance["n_requests"] > 0
 
+    def test_a_config_that_has_changed_since_is_planned_from_there(self, finished: FinishedRun) -> None:
+        config = finished.config_file.with_name("changed.yaml")
+        config.write_text(finished.config_file.read_text() + "answer: {max_tokens: 77}\n")
+        out, _ = ablate(finished, "--dry-run", "-o", f"run={config}", "-o", "out=dry", "--json")
+        assert [plan["first_stage"] for plan in json.loads(out)] == ["answer", None, "match"]
+
 
 def test_prepare_says_how_to_train_what_it_wrote(finished: FinishedRun) -> None:
     out, _ = ablate(finished, "--prepare", "-o", "out=prepared", "-o", "variants.2.kind=all")

@@ -79,6 +79,7 @@ def test_one_variant_is_none(tmp_path: Path) -> None:
         load_ablation(write(tmp_path, text))
 
 
-def test_the_example_is_sound() -> None:
-    config = load_ablation(REPOSITORY / "configs" / "ablation.yaml")
+@pytest.mark.parametrize("name", ["ablation.yaml", "ablation-demo.yaml"])
+def test_the_examples_are_sound(name: str) -> None:
+    config = load_ablation(REPOSITORY / "configs" / name)
     assert {variant.kind for variant in config.variants} == set(get_args(VariantKind))

@@ -11,6 +11,7 @@ from mminstruct.ablate.variants import config_of
 from mminstruct.config.ablation import AblationConfig, Variant
 from mminstruct.config.file import load_config
 from mminstruct.config.run import RunConfig
+from mminstruct.errors import RunError
 from mminstruct.pipeline.export import open_finished_run
 from mminstruct.pipeline.run import Tables, run_steps
 from mminstruct.pipeline.steps import STEPS
@@ -48,11 +49,17 @@ def open_folder(run_dir: str) -> Base:
 def tables_of(variant: Variant, base: Base, out: Path, telling: Telling) -> Tables:
     """Return the tables of a variant's run, up to what its filter keeps; the base run's where nothing is changed.
 
-    Replies come from the base run's store, so that only what the variant changes is asked. Raises what a run raises.
+    Replies come from the base run's store, so that only what the variant changes is asked. Raises RunError where that
+    store is not there, and what a run raises.
     """
     if variant.is_the_run:
         return base.tables
     config = config_of(variant, base.config, run_folder(variant, out))
+    if not Path(config.replies).is_dir():
+        raise RunError(
+            f"The reply store {config.replies} of the run {base.run_dir} is not there, so that variant {variant.name} "
+            "would ask for everything again. Put it back, or name the run by a config whose `replies` is its place now."
+        )
     telling.heading(f"{variant.name}: its run in {config.run_dir}")
     # Without the split: what is held out is the base run's (see held_out.py).
     _bring_up_to_date(config, "filter", telling)

@@ -39,7 +39,7 @@ class VariantData:
 
 
 def write_data(
-    name: str, kept: Table[Sample], gate: Gate, exam_id: str, folder: Path, n_samples: int | None, seed: int
+    name: str, kept: Table[Sample], gate: Gate, folder: Path, n_samples: int | None, seed: int
 ) -> VariantData:
     """Bring `folder` up to date with what a run kept; unchanged data are not written again.
 
@@ -47,7 +47,7 @@ def write_data(
     where nothing is left to train on, ExportError where an image cannot be reached.
     """
     drawn = (str(n_samples), str(seed)) if n_samples else ()
-    fingerprint = content_id(kept.content_hash(), exam_id, str(gate.held_out.limits), *drawn)
+    fingerprint = content_id(kept.content_hash(), gate.fingerprint, *drawn)
     stands = _read(folder, fingerprint)
     if stands is not None:
         return stands

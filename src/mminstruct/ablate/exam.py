@@ -33,11 +33,6 @@ class Exam:
     n_held_out: int = 0
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def fingerprint(self) -> str:
-        """Stands for the questions, their images and their reference answers."""
-        return _fingerprint(self.benchmark, self.questions)
-
 
 def prepare_exam(tables: Tables, bench: Path | None, out: Path) -> Exam:
     """Bring `out/benchmark` and `out/held_out` up to date; answers and judgments that stand there stay.

@@ -46,6 +46,7 @@ class Gate:
     held_out: HeldOut
     image_ids: frozenset[str]  # of the questions' images
     max_pixels: int
+    fingerprint: str  # of the questions and of how near is too near
     _seen: dict[str, Reason | None] = field(default_factory=dict)  # by image_id
 
     def barred(self, samples: Iterable[Sample]) -> Barred:
@@ -97,11 +98,13 @@ def open_gate(
         questions[f"asked {each.question_id}"] = _as_question(each, str(path) if path.is_file() else "")
     prints = [_open(question.image, max_pixels) for question in questions.values()]
     known = [print_ or Fingerprint("", None) for print_ in prints]
-    ids = {question.image_id for question in questions.values()} | {
+    ids = {question.image_id for question in questions.values() if question.image_id} | {
         content_id(print_.content_hash) for print_ in prints if print_
     }
-    held_out = HeldOut(list(questions.values()), known, encoder, Limits(similarity))
-    return Gate(held_out, frozenset(ids), max_pixels)
+    limits = Limits(similarity)
+    texts = sorted({question.instruction for question in questions.values()})
+    fingerprint = content_id(*sorted(ids), *texts, str(limits), encoder.name, str(max_pixels))
+    return Gate(HeldOut(list(questions.values()), known, encoder, limits), frozenset(ids), max_pixels, fingerprint)
 
 
 def _as_question(question: BenchmarkQuestion, image: str) -> Question:

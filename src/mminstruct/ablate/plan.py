@@ -43,7 +43,8 @@ def plan_ablation(config: AblationConfig) -> list[VariantPlan]:
     """
     load_recipe(Path(config.recipe))
     base = _base_if_finished(config)
-    base_config = base.config if base else load_config(Path(config.run))
+    is_folder = base is not None and not Path(config.run).is_file()
+    base_config = base.config if base is not None and is_folder else load_config(Path(config.run))
     n_questions = _n_questions(config, base, base_config)
     return [
         _plan(variant, config, base, base_config, n_questions, is_first=number == 0)
@@ -80,8 +81,8 @@ def _plan(
     stages = make_plan(own)
     is_finished = _is_finished(own)
     first_stage = None if is_finished else first_changed_stage(base_config, own)
-    if base is None and is_first:
-        first_stage = "images"
+    if is_first:  # with what the run itself takes, where it is named by its config
+        first_stage = "images" if base is None else first_changed_stage(base.config, own)
     names = [stage.stage for stage in stages]
     asked = [] if first_stage is None else list(dropwhile(lambda stage: stage.stage != first_stage, stages))
     asking = [stage for stage in asked if stage.n_requests]

@@ -97,7 +97,7 @@ def _write_all_data(config: AblationConfig, base: Base, exam: Exam, telling: Tel
     for variant in config.variants:
         kept = tables_of(variant, base, out, telling).kept
         folder = out / "data" / variant.name
-        found = write_data(variant.name, kept, gate, exam.fingerprint, folder, variant.n_samples, config.seed)
+        found = write_data(variant.name, kept, gate, folder, variant.n_samples, config.seed)
         telling.heading(f"{variant.name}: {found.n_samples:,} samples, {found.n_left_out:,} left out")
         data[variant.name] = found
     return data
