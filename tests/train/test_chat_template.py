@@ -61,7 +61,12 @@ def test_bench_respond_asks_in_the_words_of_the_training(tmp_path: Path, monkeyp
     checkpoint = Checkpoint(str(folder), "cpu")
     seen: list[Any] = []
     generate = checkpoint._model.generate
-    monkeypatch.setattr(checkpoint._model, "generate", lambda **given: seen.append(given) or generate(**given))
+
+    def watched(**given: Any) -> Any:
+        seen.append(given)
+        return generate(**given)
+
+    monkeypatch.setattr(checkpoint._model, "generate", watched)
     checkpoint.answer([("What is it?", PIL.Image.new("RGB", (30, 20), "red"))], 2)
     _, processor = open_llava(str(folder))
     trained = Template(processor.tokenizer, "v1").encode([Turn("user", "What is it?"), Turn("assistant", "x")], True)
