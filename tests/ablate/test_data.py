@@ -27,7 +27,9 @@ def make_gate(finished: FinishedRun, folder: Path) -> Gate:
     base = open_folder(str(finished.folder))
     exam = prepare_exam(base.tables, None, folder)
     encoder = load_text_encoder(base.config.embedder)
-    return open_gate(base.tables.benchmark.rows(), exam.benchmark, exam.questions, encoder, 0.9, 10**6)
+    instructions = list(base.tables.instructions.rows())
+    held = base.tables.benchmark.rows()
+    return open_gate(held, instructions, exam.benchmark, exam.questions, encoder, 0.9, 10**6)
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def write(
 ) -> VariantData:
     variant = Variant(name="v", **keys)
     tables = tables_of(variant, open_folder(str(finished.folder)), out, Telling())
-    return write_data("v", tables.kept, gate, out / "data", n_samples, seed)
+    return write_data("v", tables, gate, out / "data", n_samples, seed)
 
 
 def rows(data: VariantData) -> list[dict[str, Any]]:
@@ -77,6 +79,20 @@ def test_no_variant_has_what_is_tested(kind: str, finished: FinishedRun, gate: G
     assert shown and shown.isdisjoint(question.image for question in questions)
     assert asked.isdisjoint(question.instruction for question in questions)
     assert data.n_samples + data.n_left_out == data.n_kept
+
+
+def test_raw_instructions_behind_those_that_are_tested_go_too(
+    finished: FinishedRun, gate: Gate, tmp_path: Path
+) -> None:
+    base = open_folder(str(finished.folder))
+    tested = {question.instruction_id for question in base.tables.benchmark.rows()}
+    (held,) = (row for row in base.tables.instructions.rows() if row.instruction_id in tested)
+    raws = {raw.raw_id: raw.text for raw in base.tables.raw_instructions.rows()}
+    behind = {raws[raw_id] for raw_id in held.members}
+    data = write(finished, gate, tmp_path, kind="no_summary")
+    variant = tables_of(Variant(name="v", kind="no_summary"), base, tmp_path, Telling())
+    assert behind & {row.text for row in variant.instructions.rows()}
+    assert behind.isdisjoint(row["conversations"][0]["value"].removeprefix("<image>\n") for row in rows(data))
 
 
 def test_only_what_a_variant_changes_is_asked_again(finished: FinishedRun, gate: Gate, tmp_path: Path) -> None:
@@ -124,7 +140,7 @@ class TestAgain:
         base = open_folder(str(finished.folder))
         asked = [BenchmarkQuestion("more", "", text, "", "")]
         held = base.tables.benchmark.rows()
-        more = open_gate(held, Benchmark(tmp_path), asked, load_text_encoder(base.config.embedder), 0.9, 10**6)
+        more = open_gate(held, [], Benchmark(tmp_path), asked, load_text_encoder(base.config.embedder), 0.9, 10**6)
         assert row["id"] not in ids(write(finished, more, tmp_path))
 
     def test_another_draw_is_written_in_its_place(self, finished: FinishedRun, gate: Gate, tmp_path: Path) -> None:
@@ -135,6 +151,6 @@ class TestAgain:
 def test_nothing_left_to_train_on_says_so(finished: FinishedRun, tmp_path: Path) -> None:
     base = open_folder(str(finished.folder))
     encoder = load_text_encoder(base.config.embedder)
-    gate = open_gate(base.tables.benchmark.rows(), Benchmark(tmp_path), [], encoder, -1.0, 10**6)
+    gate = open_gate(base.tables.benchmark.rows(), [], Benchmark(tmp_path), [], encoder, -1.0, 10**6)
     with pytest.raises(RunError, match=r"Variant v has nothing to train on: of its .* samples each has"):
         write(finished, gate, tmp_path)

@@ -15,11 +15,13 @@ from mminstruct.bench.rows import BenchmarkQuestion
 from mminstruct.config.encoders import EmbeddedTextEncoder
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.imaging import image_hash
-from mminstruct.rows import Question, Reason, Sample, content_id
+from mminstruct.rows import Instruction, Question, Reason, Sample, content_id
 
 POEM = "Write a short poem about the mood of the image."
 NEARLY = "Write a short poem about the mood of this image."
 """To the sentence encoder the same at 0.9."""
+INSTRUCTIONS = [Instruction("i", POEM, "poetry", [0], ["r1", "r2"], ["r1"], "m", "")]
+"""Of the run: the poem, which stands for two raw instructions."""
 TRIP = "Plan a weekend trip to the place that is shown."
 
 
@@ -50,7 +52,7 @@ def gate(tmp_path: Path) -> Gate:
     picture(benchmark.images / "1.jpg", 1)
     asked = [BenchmarkQuestion("q1", "1.jpg", POEM, "", "poetry"), BenchmarkQuestion("q2", "", POEM, "", "poetry")]
     encoder = load_text_encoder(EmbeddedTextEncoder())
-    return open_gate([question], benchmark, asked, encoder, similarity=0.9, max_pixels=10**6)
+    return open_gate([question], INSTRUCTIONS, benchmark, asked, encoder, similarity=0.9, max_pixels=10**6)
 
 
 def reasons(gate: Gate, *samples: Sample) -> list[Reason | None]:
@@ -88,3 +90,14 @@ def test_an_image_that_cannot_be_opened_is_left_to_the_export(gate: Gate, tmp_pa
     gone = sample(picture(tmp_path / "3.jpg", 3), TRIP)
     (tmp_path / "3.jpg").unlink()
     assert reasons(gate, gone) == [None]
+
+
+def test_an_instruction_made_of_the_same_raw_ones_goes(gate: Gate, tmp_path: Path) -> None:
+    found = sample(picture(tmp_path / "2.jpg", 2), TRIP)
+
+    def reason(*shown: str) -> Reason | None:
+        made = Instruction("t", TRIP, "travel", [0], ["r1", "r9"], list(shown), "m", "")
+        return gate.barred([found], [made]).reason(found)
+
+    assert reason("r2") == reason("r1", "r9") == Reason.HELD_OUT_INSTRUCTION
+    assert reason("r9") is None and reason("r1", "r8", "r9") is None

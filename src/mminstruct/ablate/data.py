@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mminstruct.ablate.held_out import Barred, Gate
 from mminstruct.errors import RunError
-from mminstruct.pipeline.tables import Table
+from mminstruct.pipeline.run import Tables
 from mminstruct.rows import Sample, content_id
 from mminstruct.tars import split_tar_path
 from mminstruct.writers.export import ExportOptions, ExportReport, write_export
@@ -38,20 +38,19 @@ class VariantData:
         return sum(self.left_out.values())
 
 
-def write_data(
-    name: str, kept: Table[Sample], gate: Gate, folder: Path, n_samples: int | None, seed: int
-) -> VariantData:
+def write_data(name: str, tables: Tables, gate: Gate, folder: Path, n_samples: int | None, seed: int) -> VariantData:
     """Bring `folder` up to date with what a run kept; unchanged data are not written again.
 
     With `n_samples` so many are drawn, and of two draws with one seed the larger holds the smaller. Raises RunError
     where nothing is left to train on, ExportError where an image cannot be reached.
     """
+    kept = tables.kept
     drawn = (str(n_samples), str(seed)) if n_samples else ()
-    fingerprint = content_id(kept.content_hash(), gate.fingerprint, *drawn)
+    fingerprint = content_id(kept.content_hash(), tables.instructions.content_hash(), gate.fingerprint, *drawn)
     stands = _read(folder, fingerprint)
     if stands is not None:
         return stands
-    choice = _choose(kept.rows(), gate.barred(kept.rows()), n_samples, seed)
+    choice = _choose(kept.rows(), gate.barred(kept.rows(), tables.instructions.rows()), n_samples, seed)
     if not choice.ids:
         raise RunError(
             f"Variant {name} has nothing to train on: of its {choice.n_kept:,} samples each has an image or an "

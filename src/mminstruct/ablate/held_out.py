@@ -2,14 +2,15 @@
 
     a variant's kept samples + the questions  ─►  for each image and each instruction: may it stay, and why not
 
-A variant's own split cannot do it: it knows the variant's rows, and the questions are the base run's.
+A variant's own split cannot do it: it knows the variant's rows, and the questions are the base run's. Nor do words
+alone: an instruction that another variant made of the same raw instructions asks for the same in other words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from mminstruct.bench.questions.perceptual import Fingerprint, fingerprint
 from mminstruct.bench.rows import BenchmarkQuestion
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.imaging import BadImage
-from mminstruct.rows import Question, Reason, Sample, content_id
+from mminstruct.rows import Instruction, Question, Reason, Sample, content_id
 
 Item = TypeVar("Item")
 
@@ -47,10 +48,15 @@ class Gate:
     image_ids: frozenset[str]  # of the questions' images
     max_pixels: int
     fingerprint: str  # of the questions and of how near is too near
+    raw_ids: frozenset[str] = frozenset()  # of the raw instructions behind those that are tested
     _seen: dict[str, Reason | None] = field(default_factory=dict)  # by image_id
 
-    def barred(self, samples: Iterable[Sample]) -> Barred:
-        """Return which images and instructions of the samples are barred; one pass, samples are not held."""
+    def barred(self, samples: Iterable[Sample], instructions: Iterable[Instruction] = ()) -> Barred:
+        """Return which images and instructions of the samples are barred; one pass, samples are not held.
+
+        `instructions` are the final ones of the samples' run. One that was made, by half or more, of raw instructions
+        behind those that are tested is barred too.
+        """
         paths: dict[str, str] = {}
         texts: dict[str, None] = {}
         for sample in samples:
@@ -58,7 +64,12 @@ class Gate:
             texts[sample.instruction] = None
         self._look({image_id: path for image_id, path in paths.items() if image_id not in self._seen})
         images = {image_id: reason for image_id in paths if (reason := self._seen[image_id]) is not None}
-        return Barred(images, dict(self._bar_instructions(texts)))
+        akin = {
+            instruction.text: Reason.HELD_OUT_INSTRUCTION
+            for instruction in instructions
+            if instruction.shown and 2 * len(self.raw_ids.intersection(instruction.shown)) >= len(instruction.shown)
+        }
+        return Barred(images, {**akin, **self.bar_texts(texts)})
 
     def _look(self, paths: Mapping[str, str]) -> None:
         new = {image_id: path for image_id, path in paths.items() if image_id not in self.image_ids}
@@ -74,21 +85,25 @@ class Gate:
                 for _, position, _ in self.held_out.find_same_pictures(prints):
                     self._seen[found[position][0]] = self._seen[found[position][0]] or Reason.NEAR_DUPLICATE_IMAGE
 
-    def _bar_instructions(self, texts: Iterable[str]) -> Iterator[tuple[str, Reason]]:
+    def bar_texts(self, texts: Iterable[str]) -> dict[str, Reason]:
+        """Return those of the texts that are tested, or nearly so."""
+        barred = {}
         for block in _blocks(list(texts)):
             for _, position, _ in self.held_out.find_instructions(block):
-                yield block[position], Reason.HELD_OUT_INSTRUCTION
+                barred[block[position]] = Reason.HELD_OUT_INSTRUCTION
+        return barred
 
 
 def open_gate(
     of_run: Iterable[Question],
+    instructions: Sequence[Instruction],
     benchmark: Benchmark,
     asked: Iterable[BenchmarkQuestion],
     encoder: TextEncoder,
     similarity: float,
     max_pixels: int,
 ) -> Gate:
-    """Return the gate of all that the run holds out and of all that the variants are asked.
+    """Return the gate of all that the run, whose instructions are given, holds out, and that the variants are asked.
 
     `similarity` is the cosine from which on an instruction is nearly one of theirs.
     """
@@ -104,7 +119,10 @@ def open_gate(
     limits = Limits(similarity)
     texts = sorted({question.instruction for question in questions.values()})
     fingerprint = content_id(*sorted(ids), *texts, str(limits), encoder.name, str(max_pixels))
-    return Gate(HeldOut(list(questions.values()), known, encoder, limits), frozenset(ids), max_pixels, fingerprint)
+    gate = Gate(HeldOut(list(questions.values()), known, encoder, limits), frozenset(ids), max_pixels, fingerprint)
+    tested = gate.bar_texts([instruction.text for instruction in instructions])
+    behind = {raw_id for instruction in instructions if instruction.text in tested for raw_id in instruction.members}
+    return replace(gate, raw_ids=frozenset(behind))
 
 
 def _as_question(question: BenchmarkQuestion, image: str) -> Question:

@@ -23,6 +23,7 @@ from mminstruct.ablate.variants import config_of, overrides_of
 from mminstruct.bench.statistics.win_rate import t_quantile
 from mminstruct.config.ablation import AblationConfig, Variant
 from mminstruct.config.recipe import Recipe
+from mminstruct.encoders.checkpoints import require_transformers
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.pipeline.lock import locked
 from mminstruct.train.progress import StageResult
@@ -48,8 +49,10 @@ def ablate(config: AblationConfig, telling: Telling | None = None) -> Ablation:
     """
     telling = telling or Telling()
     recipe = open_recipe(Path(config.recipe))
+    # What is not installed is told now, not after hours.
+    require_transformers("ablate")
     if config.judge is not None:
-        t_quantile(1)  # raises now what would come after hours of training: a package for intervals that is missing
+        t_quantile(1)
     with locked(config.out):
         made = _make(config, recipe, telling)
         trained = _train_all(made.recipes, telling)
@@ -87,6 +90,7 @@ def _write_all_data(config: AblationConfig, base: Base, exam: Exam, telling: Tel
     run, out = base.config, Path(config.out)
     gate = open_gate(
         base.tables.benchmark.rows(),
+        list(base.tables.instructions.rows()),
         exam.benchmark,
         exam.questions,
         load_text_encoder(run.embedder),
@@ -95,9 +99,9 @@ def _write_all_data(config: AblationConfig, base: Base, exam: Exam, telling: Tel
     )
     data = {}
     for variant in config.variants:
-        kept = tables_of(variant, base, out, telling).kept
+        tables = tables_of(variant, base, out, telling)
         folder = out / "data" / variant.name
-        found = write_data(variant.name, kept, gate, folder, variant.n_samples, config.seed)
+        found = write_data(variant.name, tables, gate, folder, variant.n_samples, config.seed)
         telling.heading(f"{variant.name}: {found.n_samples:,} samples, {found.n_left_out:,} left out")
         data[variant.name] = found
     return data
