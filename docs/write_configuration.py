@@ -27,6 +27,7 @@ from mminstruct.config.images import (
 from mminstruct.config.instructions import AugmentConfig, SummarizeConfig
 from mminstruct.config.llm import LlmConfig, Price
 from mminstruct.config.match import MatchConfig
+from mminstruct.config.recipe import DataFile, FinetuneSection, LoraSection, ModelSection, PretrainSection, Recipe
 from mminstruct.config.run import RunConfig
 from mminstruct.config.section import Section
 
@@ -37,7 +38,7 @@ _HEAD = """# Configuration
 Every key with its default. A config is a YAML file; paths in it are relative to it. `mminstruct init FILE` writes a
 commented one, and `-o key.path=value` overrides a key from the command line (paths there are relative to the current
 folder). Unknown keys, wrong types and impossible values are reported all at once, each with its line. The resolved
-config of a run, with every default, is `config.yaml` in its folder.
+config of a run, with every default, is `config.yaml` in its folder; the last sections are those of a training recipe.
 
 This page is written by `docs/write_configuration.py` from the code.
 """
@@ -67,6 +68,12 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("`answer`", AnswerConfig),
     ("`filter`", FilterConfig),
     ("`split`", SplitConfig),
+    ("A training recipe", Recipe),
+    ("A recipe's `model`", ModelSection),
+    ("A recipe's `pretrain`", PretrainSection),
+    ("A recipe's `finetune`", FinetuneSection),
+    ("`finetune.lora`", LoraSection),
+    ("`data`, `held_out`: one item", DataFile),
 )
 
 

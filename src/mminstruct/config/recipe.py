@@ -51,8 +51,8 @@ class StageSection(Section):
     held_out: list[DataFile] = Field(default_factory=list, description="rows to measure the loss on and never train on")
     held_out_share: float = Field(0.0, ge=0, lt=1, description="share of the images whose rows are held out of `data`")
     template: Literal["plain", "v1"] = Field(description="plain: an image and its caption; v1: a dialogue")
-    epochs: float = Field(1.0, gt=0)
-    learning_rate: float = Field(gt=0)
+    epochs: float = Field(1.0, gt=0, description="how often each row is seen")
+    learning_rate: float = Field(gt=0, description="the highest, after the warm-up")
     projector_learning_rate: float | None = Field(None, gt=0, description="the projector's own; unset: the same")
     batch_size: int = Field(ge=1, description="rows in one optimiser step, over all devices")
     device_batch_size: int = Field(16, ge=1, description="rows at once on one device; the rest is accumulated")
@@ -60,7 +60,7 @@ class StageSection(Section):
     too_long: Literal["truncate", "leave_out"] = Field("truncate", description="what happens to longer rows")
     warmup_share: float = Field(0.03, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field("cosine", description="how it falls")
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
     max_gradient_norm: float = Field(1.0, ge=0, description="larger gradients are scaled down to it; 0: never")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU")
     gradient_checkpointing: bool = Field(True, description="compute activations twice rather than keep them")
@@ -85,24 +85,24 @@ class PretrainSection(StageSection):
     """Feature alignment: the projector alone learns."""
 
     template: Literal["plain", "v1"] = Field("plain", description="plain: an image and its caption; v1: a dialogue")
-    learning_rate: float = Field(1e-3, gt=0)
-    batch_size: int = Field(256, ge=1)
+    learning_rate: float = Field(1e-3, gt=0, description="the highest, after the warm-up")
+    batch_size: int = Field(256, ge=1, description="rows in one optimiser step, over all devices")
 
 
 class LoraSection(Section):
     """Low-rank adapters on every linear layer of the language model."""
 
-    rank: int = Field(128, ge=1)
-    alpha: int = Field(256, ge=1)
-    dropout: float = Field(0.05, ge=0, lt=1)
+    rank: int = Field(128, ge=1, description="of each adapter")
+    alpha: int = Field(256, ge=1, description="adapters count alpha / rank times")
+    dropout: float = Field(0.05, ge=0, lt=1, description="of what goes into an adapter")
 
 
 class FinetuneSection(StageSection):
     """Visual instruction tuning: language model and projector learn, or adapters and projector."""
 
     template: Literal["plain", "v1"] = Field("v1", description="plain: an image and its caption; v1: a dialogue")
-    learning_rate: float = Field(2e-5, gt=0, description="with `lora` 2e-4 unless it is set")
-    batch_size: int = Field(128, ge=1)
+    learning_rate: float = Field(2e-5, gt=0, description="the highest, after the warm-up; with `lora` 2e-4 if unset")
+    batch_size: int = Field(128, ge=1, description="rows in one optimiser step, over all devices")
     lora: LoraSection | None = Field(None, description="train adapters in place of the whole language model")
 
     @model_validator(mode="before")
@@ -118,9 +118,9 @@ class Recipe(Section):
     """All that decides a trained model; written into its folder."""
 
     out: str = Field(description="the folder that everything is written to")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of the new projector, the order of the rows, and dropout")
     device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one")
-    model: ModelSection
+    model: ModelSection = Field(description="what training begins with")
     pretrain: PretrainSection | None = Field(None, description="left out: the stage is skipped")
     finetune: FinetuneSection | None = Field(None, description="left out: the stage is skipped")
 
