@@ -9,6 +9,7 @@ import pytest
 
 from mminstruct.config.encoders import ClipEncoder
 from mminstruct.config.file import dump_config, load_config, parse_config
+from mminstruct.config.recipe import Recipe
 from mminstruct.errors import ConfigError
 
 MINIMAL = "run_dir: r\nimages:\n  - {format: coco, path: captions.json}\n"
@@ -109,6 +110,10 @@ class TestFaults:
         assert "c.yaml:6:3: match.per_image: found 0; input should be greater than or equal to 1" in lines
         assert any(line.startswith("c.yaml:7:3: match.temperature: found -1;") for line in lines)
         assert "c.yaml:8:1: unknown key 'sede'; did you mean 'seed'?" in lines
+
+    def test_a_hint_names_a_key_of_this_kind_of_file(self) -> None:
+        assert "pretrain" in Recipe.model_fields  # a recipe's, which is imported here: no hint for a run's file
+        assert faults(MINIMAL + "pretrian: 1\n") == ["c.yaml:4:1: unknown key 'pretrian'"]
 
     def test_a_missing_key_is_named(self) -> None:
         assert faults("images: [{format: coco, path: c.json}]\n") == ["c.yaml: 'run_dir' is missing"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -107,7 +107,7 @@ def _validated(section: type[SectionT], document: Document) -> SectionT:
     try:
         return section.model_validate(document.values)
     except ValidationError as error:
-        faults = [_describe(fault, document) for fault in error.errors()]
+        faults = [_describe(fault, document, section) for fault in error.errors()]
         heading = f"{document.name} has {len(faults)} fault{'s' if len(faults) > 1 else ''}:"
         raise ConfigError("\n  ".join([heading, *faults])) from error
 
@@ -163,13 +163,13 @@ def _absolute(text: str, base: Path) -> str:
     return text if "://" in text else str((base / Path(text).expanduser()).resolve())
 
 
-def _describe(fault: ErrorDetails, document: Document) -> str:
+def _describe(fault: ErrorDetails, document: Document, section: type[Section]) -> str:
     path = document.known(fault["loc"])
     last = str(fault["loc"][-1]) if fault["loc"] else ""
     key = ".".join(str(part) for part in path)
     match fault["type"]:
         case "extra_forbidden":
-            close = difflib.get_close_matches(last, _all_keys(), n=1)
+            close = difflib.get_close_matches(last, _keys_of(section), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             message = f"unknown key {key!r}{hint}"
         case "missing":
@@ -182,10 +182,9 @@ def _describe(fault: ErrorDetails, document: Document) -> str:
     return f"{document.place(path)}: {message}"
 
 
-def _all_keys() -> set[str]:
-    def below(section: type[Section]) -> Iterable[str]:
-        yield from section.model_fields
-        for child in section.__subclasses__():
-            yield from below(child)
-
-    return set(below(Section))
+def _keys_of(annotation: Any) -> set[str]:
+    """Return the keys of a section and of the sections in it; of a field's annotation, those of its sections."""
+    if not (isinstance(annotation, type) and issubclass(annotation, Section)):
+        return set[str]().union(*(_keys_of(part) for part in get_args(annotation)))
+    fields = annotation.model_fields
+    return set(fields).union(*(_keys_of(field.annotation) for field in fields.values()))
