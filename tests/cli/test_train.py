@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +43,23 @@ def test_trains_and_tells_what_it_did(recipe: Path) -> None:
     assert (out / "report.md").read_text().count("| finetune |") == 1
     again = CliRunner().invoke(cli, ["train", str(recipe), "-o", "finetune.epochs=4"], catch_exceptions=False)
     assert "finetune: unchanged, skipped" in again.stderr
+
+
+def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(recipe: Path) -> None:
+    command = [sys.executable, "-m", "mminstruct", "train", str(recipe), "-o", "finetune.epochs=4000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    work = recipe.parent / "out/training/finetune"
+    deadline = time.monotonic() + 60
+    while not (work / "metrics.jsonl").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "note: stopping: this step ends" in errors
+    assert f"Go on with: mminstruct train {recipe} -o finetune.epochs=4000" in errors
+    assert "Traceback" not in errors
+    assert len(list((work / "checkpoints").iterdir())) == 1
 
 
 def test_data_that_is_not_there_is_named_before_anything_is_built(recipe: Path) -> None:

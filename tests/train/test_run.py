@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,14 @@ class TestBothStages:
             train(other)
 
 
+def test_a_projector_learns_nothing_from_text(tmp_path: Path) -> None:
+    rows = [row(number, image=None) for number in range(4)]
+    recipe = tiny_recipe(tmp_path, rows, pretrain={"template": "v1", "warmup_share": 0})
+    (result,) = train(recipe)
+    assert changed_parts(weights(recipe.model.start or ""), weights(result.folder)) == set()
+    assert result.counts.n_text_only == 4
+
+
 class _StopAfter(Silent):
     """Presses Ctrl-C in a step."""
 
@@ -149,19 +159,8 @@ class _StopAfter(Silent):
         self._step = step
 
     def stepped(self, n_done: int, loss: float, learning_rate: float) -> None:
-        import os
-        import signal
-
         if n_done == self._step:
             os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_a_projector_learns_nothing_from_text(tmp_path: Path) -> None:
-    rows = [row(number, image=None) for number in range(4)]
-    recipe = tiny_recipe(tmp_path, rows, pretrain={"template": "v1", "warmup_share": 0})
-    (result,) = train(recipe)
-    assert changed_parts(weights(recipe.model.start or ""), weights(result.folder)) == set()
-    assert result.counts.n_text_only == 4
 
 
 class TestStops:
@@ -178,6 +177,16 @@ class TestStops:
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
         assert resumed.last_loss == pytest.approx(undisturbed.last_loss, rel=1e-5)
         assert resumed.first_loss == pytest.approx(undisturbed.first_loss, rel=1e-5)
+
+    def test_ctrl_c_in_the_last_step_stops_too(self, tmp_path: Path) -> None:
+        recipe = tiny_recipe(tmp_path, finetune={"epochs": 1, "learning_rate": 1e-2, "warmup_share": 0})
+        (undisturbed,) = train(recipe.model_copy(update={"out": str(tmp_path / "undisturbed")}))
+        with pytest.raises(RunInterrupted, match="after step 3 of 3 of finetune"):
+            train(recipe, _StopAfter(3))
+        assert not (tmp_path / "out/finetune").exists()
+        (resumed,) = train(recipe)
+        assert resumed.last_loss == pytest.approx(undisturbed.last_loss, rel=1e-5)
+        assert len(metrics(recipe, "finetune")) == 3
 
     def test_a_checkpoint_that_was_cut_off_is_not_used(self, tmp_path: Path) -> None:
         recipe = tiny_recipe(tmp_path, finetune={"epochs": 3, "learning_rate": 1e-3})

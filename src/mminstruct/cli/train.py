@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mminstruct.cli import cli
+from mminstruct.errors import RunInterrupted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,8 +45,13 @@ def train(recipe: Path, overrides: tuple[str, ...], overwrite: bool) -> None:
     from mminstruct.train.run import train as train_recipe
 
     loaded = load_recipe(recipe, overrides)
-    with training_progress(Console(stderr=True)) as progress:
-        results = train_recipe(loaded, progress, overwrite)
+    try:
+        with training_progress(Console(stderr=True)) as progress:
+            results = train_recipe(loaded, progress, overwrite)
+    except (KeyboardInterrupt, RunInterrupted) as stop:
+        again = shlex.join(["mminstruct", *sys.argv[1:]])
+        click.echo(f"\n{str(stop) or 'Stopped.'} The last checkpoint is kept. Go on with: {again}", err=True)
+        sys.exit(130)
     if int(os.environ.get("RANK", "0")) > 0:  # of several processes the first one tells
         return
     console = Console()

@@ -14,6 +14,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
 from transformers import TrainerCallback
 
 from mminstruct.train.progress import TrainProgress
@@ -88,16 +91,27 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 class PatientStop(TrainerCallback):
-    """On the first Ctrl-C, ends the step, writes a checkpoint and stops; a second one stops at once."""
+    """On the first Ctrl-C, ends the step, writes a checkpoint and stops; a second one stops at once.
 
-    def __init__(self) -> None:
+    Of several processes all stop after the same step, whichever was asked: one alone would leave the others waiting.
+    """
+
+    def __init__(self, progress: TrainProgress) -> None:
+        self._progress = progress
         self.is_asked = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """Save and stop if it was asked for."""
-        if self.is_asked and state.global_step < state.max_steps:
+        self.is_asked = self._is_any_asked()
+        if self.is_asked:
             control.should_save = True
             control.should_training_stop = True
+
+    def _is_any_asked(self) -> bool:
+        state = PartialState()
+        if state.num_processes == 1:
+            return self.is_asked
+        return bool(reduce(torch.tensor(float(self.is_asked), device=state.device), "sum") > 0)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -110,6 +124,7 @@ class PatientStop(TrainerCallback):
         def ask(number: int, frame: Any) -> None:
             self.is_asked = True
             signal.signal(number, before[signal.Signals(number)])
+            self._progress.note("stopping: this step ends and a checkpoint is written; Ctrl-C again to stop at once")
 
         for number in before:
             signal.signal(number, ask)

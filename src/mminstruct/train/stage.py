@@ -71,12 +71,10 @@ def train_stage(job: StageJob, progress: TrainProgress) -> StageResult:
     losses.measure("before")
     with stop.listening():
         trainer.train(resume_from_checkpoint=_last_checkpoint(job))
+        trainer.accelerator.wait_for_everyone()  # a launcher ends all processes with the first, which may write still
     state = trainer.state
-    if state.global_step < state.max_steps:
-        raise RunInterrupted(
-            f"Stopped after step {state.global_step} of {state.max_steps} of {job.stage}, with a checkpoint. The same "
-            "command goes on from there."
-        )
+    if stop.is_asked:
+        raise RunInterrupted(f"Stopped after step {state.global_step} of {state.max_steps} of {job.stage}.")
     losses.measure("after")
     n_learning = sum(parameter.numel() for parameter in learning.parameters() if parameter.requires_grad)
     _save(job, trainer, learning, processor, dtype)
@@ -97,7 +95,7 @@ def _trainer(
     lora = section.lora if isinstance(section, FinetuneSection) else None
     parts: Literal["language_model", "projector"] = "language_model" if is_finetune else "projector"
     model = prepare_to_learn(model, parts, lora, frozen_dtype=None if section.deepspeed else dtype)
-    stop = PatientStop()
+    stop = PatientStop(progress)
     trainer = LlavaTrainer(
         rows.training,
         section.projector_learning_rate or section.learning_rate,
