@@ -35,7 +35,7 @@ SYSTEM_V1 = (
 class Example:
     """One row as a model is trained on it; `input_ids` and `labels` are of one length.
 
-    An image is one token here; `data.py` makes it as many as the vision tower gives features.
+    An image is one token here; `batches.py` makes it as many as the vision tower gives features.
     """
 
     input_ids: list[int]
