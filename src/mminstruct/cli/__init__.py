@@ -20,8 +20,9 @@ Examples:
   mminstruct show runs/my 3f2a             one row's whole story
   mminstruct export runs/my --out data/my  training data
   mminstruct validate data/my              check training data, ours or anybody's
-  mminstruct ablate ablation.yaml          which part of the pipeline pays
   mminstruct train recipe.yaml             a LLaVA from them
+  mminstruct evaluate models/mine --suite llava15 --out evals/mine
+  mminstruct ablate ablation.yaml          which part of the pipeline pays
   mminstruct replies stats replies         what the reply store holds and what was paid
 
 Tab completion for bash: eval "$(_MMINSTRUCT_COMPLETE=bash_source mminstruct)" (or zsh_source, fish_source).
