@@ -197,8 +197,8 @@ MESSAGES = TrainFormat(
 `path`) and `text` parts.""",
     usage=f"""In an axolotl config: `datasets: [{{path: {TRAIN_FILE}, ds_type: json, type: chat_template}}]` with
 `processor_type: AutoProcessor`, `skip_prepare_dataset: true`, `remove_unused_columns: false` and
-`sample_packing: false`. Axolotl opens relative paths from the folder in which it is started: start it in this one. For a
-LLaVA, also `chat_template: llava` and `role_boundaries: [{{role: assistant, start: "ASSISTANT:", end: "USER:",
+`sample_packing: false`. Axolotl opens relative paths from the folder in which it is started: start it in this one. For
+a LLaVA, also `chat_template: llava` and `role_boundaries: [{{role: assistant, start: "ASSISTANT:", end: "USER:",
 include_end: false}}]`: without them axolotl 0.19 trains on the questions too.""",
 )
 
