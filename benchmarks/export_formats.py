@@ -33,7 +33,7 @@ from mminstruct.config.file import dump_config
 from mminstruct.config.run import RunConfig
 from mminstruct.pipeline.export import export_run, open_finished_run
 from mminstruct.pipeline.manifest import Manifest, StageRecord, write_manifest
-from mminstruct.pipeline.run import Tables
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Sample
 from mminstruct.writers.conversations import Conversation

@@ -12,7 +12,7 @@ from mminstruct.ablate.base import open_folder
 from mminstruct.ablate.exam import prepare_exam
 from mminstruct.bench.folder import Benchmark
 from mminstruct.errors import BenchmarkError
-from mminstruct.pipeline.run import Tables
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
 from support.finished_run import FinishedRun
 from support.questions import make_questions

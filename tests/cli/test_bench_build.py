@@ -14,7 +14,8 @@ import pytest
 from mminstruct.bench.folder import Benchmark, load_benchmark
 from mminstruct.config.file import load_config
 from mminstruct.pipeline.progress import Silent
-from mminstruct.pipeline.run import Tables, run_steps
+from mminstruct.pipeline.run import run_steps
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.steps import STEPS
 from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mminstruct.llm.store.replies import ReplyStore
-from mminstruct.pipeline.run import Tables
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config
 from support.llm_server import LlmServer, status

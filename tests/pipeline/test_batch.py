@@ -11,7 +11,8 @@ from mminstruct.config.file import load_config
 from mminstruct.llm.batch import draft
 from mminstruct.pipeline.manifest import Manifest
 from mminstruct.pipeline.progress import Silent
-from mminstruct.pipeline.run import Tables, run_steps
+from mminstruct.pipeline.run import run_steps
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.steps import STEPS
 from mminstruct.pipeline.tables import Folder
 from support.batch_server import BatchServer

@@ -24,7 +24,8 @@ from mminstruct.pipeline.export import export_run
 from mminstruct.pipeline.manifest import Manifest
 from mminstruct.pipeline.plan import make_plan
 from mminstruct.pipeline.progress import Silent
-from mminstruct.pipeline.run import Tables, run_steps
+from mminstruct.pipeline.run import run_steps
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.steps import STEPS
 from mminstruct.pipeline.story import tell_story
 from mminstruct.pipeline.tables import Folder

@@ -15,7 +15,8 @@ from mminstruct.pipeline.lock import locked
 from mminstruct.pipeline.manifest import Manifest, StageRecord
 from mminstruct.pipeline.plan import make_plan
 from mminstruct.pipeline.progress import Silent
-from mminstruct.pipeline.run import Tables, run_steps
+from mminstruct.pipeline.run import run_steps
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.steps import STEPS
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Reason

@@ -13,7 +13,8 @@ from mminstruct.config.file import load_config
 from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
 from mminstruct.pipeline.export import open_finished_run
-from mminstruct.pipeline.run import Tables, run_steps
+from mminstruct.pipeline.run import run_steps
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.steps import STEPS
 from mminstruct.pipeline.tables import Folder
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mminstruct.ablate.held_out import Barred, Gate
 from mminstruct.errors import RunError
-from mminstruct.pipeline.run import Tables
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.rows import Sample, content_id
 from mminstruct.tars import split_tar_path
 from mminstruct.writers.export import ExportOptions, ExportReport, write_export

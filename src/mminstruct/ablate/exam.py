@@ -15,7 +15,7 @@ from mminstruct.bench.questions.build import benchmark_question
 from mminstruct.bench.rows import BenchmarkQuestion
 from mminstruct.errors import BenchmarkError
 from mminstruct.imaging import image_hash, read_image_bytes
-from mminstruct.pipeline.run import Tables
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.rows import Sample, content_id
 from mminstruct.writers.export import ExportOptions, ExportReport, write_export
 from mminstruct.writers.llava import LLAVA

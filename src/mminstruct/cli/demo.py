@@ -11,7 +11,7 @@ from mminstruct.config.file import parse_config
 from mminstruct.config.run import RunConfig
 from mminstruct.demo import write_demo_inputs
 from mminstruct.pipeline.export import export_run
-from mminstruct.pipeline.run import Tables
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
 from mminstruct.writers.export import ExportOptions
 

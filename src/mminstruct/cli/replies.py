@@ -158,7 +158,7 @@ def _request_ids(runs: Sequence[str]) -> Iterator[str]:
     """Yield the ids of all requests that the runs' tables refer to. Raises RunError for a run that is not finished."""
     from mminstruct.errors import RunError
     from mminstruct.pipeline.manifest import read_manifest
-    from mminstruct.pipeline.run import Tables
+    from mminstruct.pipeline.run_tables import Tables
     from mminstruct.pipeline.story import open_run
 
     folders = [open_run(run)[1] for run in runs]

@@ -12,6 +12,7 @@ from mminstruct.config.answers import AnswerConfig, ExemplarsConfig, SplitConfig
 from mminstruct.config.budget import BudgetConfig
 from mminstruct.config.describe import DescribeConfig
 from mminstruct.config.encoders import EmbeddedTextEncoder, TextEncoderConfig
+from mminstruct.config.engine import EngineConfig, LocalEngine
 from mminstruct.config.filter import FilterConfig
 from mminstruct.config.images import IntakeConfig, Source
 from mminstruct.config.instructions import AugmentConfig, SummarizeConfig
@@ -42,6 +43,7 @@ class RunConfig(Section):
     split: SplitConfig = Field(default_factory=SplitConfig)
     budget: BudgetConfig = Field(default_factory=BudgetConfig, description="what the run may spend")
     replies: str = Field("replies", description="folder of the reply store; several runs may share it")
+    engine: EngineConfig = Field(default_factory=LocalEngine, description="where per-row work runs")
     shard_size: int = Field(500, ge=1, description="images in one part of a table: the unit of resuming")
 
     @property

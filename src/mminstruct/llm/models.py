@@ -26,6 +26,7 @@ from mminstruct.llm.endpoint import Endpoint
 from mminstruct.llm.http.client import HttpChat
 from mminstruct.llm.http.wire import Session
 from mminstruct.llm.pictures import PictureCache
+from mminstruct.llm.store.remote import Replies
 from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.llm.usage import Account, Spent
 
@@ -40,11 +41,13 @@ StageChat = HttpChat | BatchChat
 class LanguageModels:
     """The models of one run or benchmark. Use as an asynchronous context manager: it stops servers at its end.
 
-    `store_folder` is where replies are kept, `run_id` who pays for them, `budget` what may be spent.
+    `store_folder` is where replies are kept, `run_id` who pays for them, `budget` what may be spent. A worker of a
+    cluster has `replies` in its place, which another process keeps; that one watches the budget too.
     """
 
-    def __init__(self, store_folder: Path, run_id: str, budget: BudgetConfig) -> None:
+    def __init__(self, store_folder: Path, run_id: str, budget: BudgetConfig, replies: Replies | None = None) -> None:
         self._store_folder = store_folder
+        self._replies = replies
         self._run_id = run_id
         self._limits = budget
         self._stack = AsyncExitStack()
@@ -71,7 +74,8 @@ class LanguageModels:
         if llm.mode == "live":
             if self._wires is None:
                 self._wires = await self._stack.enter_async_context(Session())
-            self._live = HttpChat(endpoint, self._store, self._wires, account, self._budget, self._pictures)
+            replies, budget = (self._replies, None) if self._replies else (self._store, self._budget)
+            self._live = HttpChat(endpoint, replies, self._wires, account, budget, self._pictures)
             return self._live
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
         folder = self._store_folder / "batches"
@@ -87,6 +91,10 @@ class LanguageModels:
         """Send nothing more; the stage that is asking ends with `error` once those in flight have come home."""
         if self._live is not None:
             self._live.stop(error)
+
+    def budget_reached(self) -> str | None:
+        """Return which limit is reached, by all that the store has booked, or None while there is money left."""
+        return Budget(self._limits, sum(self.spent().values(), Spent())).reached()
 
     def spent(self) -> dict[tuple[str, str], Spent]:
         """Return what this run has paid for in all its sessions, by stage and model."""

@@ -13,6 +13,7 @@ from mminstruct.encoders.image_text import ImageTextEncoder, load_image_text_enc
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.llm.models import LanguageModels, StageChat
+from mminstruct.llm.store.remote import Replies
 from mminstruct.prompts.template import Prompt, PromptName, load_prompt
 from mminstruct.readers.seeds import load_seeds
 from mminstruct.rows import Seed
@@ -30,9 +31,9 @@ _PROMPT_NAMES: dict[str, PromptName] = {
 class Backends:
     """The outside of one run. Use as an asynchronous context manager: it stops servers and closes files at its end."""
 
-    def __init__(self, config: RunConfig, run_id: str = "") -> None:
+    def __init__(self, config: RunConfig, run_id: str = "", replies: Replies | None = None) -> None:
         self._config = config
-        self.models = LanguageModels(Path(config.replies), run_id, config.budget)
+        self.models = LanguageModels(Path(config.replies), run_id, config.budget, replies)
 
     async def __aenter__(self) -> Backends:
         await self.models.__aenter__()

@@ -14,7 +14,7 @@ from mminstruct.config.file import dump_config
 from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
 from mminstruct.pipeline.manifest import Manifest, read_manifest
-from mminstruct.pipeline.run import Tables
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.story import open_run
 from mminstruct.rows import Sample
 from mminstruct.writers.card import CardFacts, StageFacts, write_card

@@ -11,7 +11,7 @@ from mminstruct.config.file import parse_config
 from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
 from mminstruct.llm.store.replies import ReplyStore
-from mminstruct.pipeline.run import Tables
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Answer, Image, Instruction, Match, RawInstruction, Reject
 from mminstruct.stages.filter import candidate_of, judge_text

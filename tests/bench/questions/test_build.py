@@ -18,7 +18,8 @@ from mminstruct.config.file import load_config
 from mminstruct.errors import BenchmarkError, RunError, SourceError
 from mminstruct.imaging import image_hash, read_image_bytes
 from mminstruct.pipeline.progress import Silent
-from mminstruct.pipeline.run import Tables, run_steps
+from mminstruct.pipeline.run import run_steps
+from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.steps import STEPS
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Question, Reason, Sample, content_id

@@ -22,7 +22,7 @@ from mminstruct.llm.http.faults import Fault, RowRefused, exhausted_for_s
 from mminstruct.llm.http.retries import Retries, Tries
 from mminstruct.llm.http.wire import Route, Session
 from mminstruct.llm.pictures import PictureCache
-from mminstruct.llm.store.replies import ReplyStore
+from mminstruct.llm.store.remote import Replies
 from mminstruct.llm.structured import without_schema
 from mminstruct.llm.usage import Account, Spent, Usage
 
@@ -48,7 +48,7 @@ class HttpChat:
     def __init__(
         self,
         endpoint: Endpoint,
-        store: ReplyStore,
+        store: Replies,
         session: Session,
         account: Account | None = None,
         budget: Budget | None = None,
@@ -90,16 +90,16 @@ class HttpChat:
         request = request.with_parameters(self._endpoint.parameters)
         canonical = request.canonical()
         request_id = request.request_id(self.model, canonical)
-        stored = self._store.get(request_id)
-        if stored is not None:
-            self.usage.cached += 1
-            return stored
         if request_id in self._asking:  # the same question from another row: one request serves both
             return await asyncio.shield(self._asking[request_id])
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._asking[request_id] = future
         try:
-            reply = await self._until_answered(request, request_id, canonical)
+            reply = await self._store.find(request_id)
+            if reply is None:
+                reply = await self._until_answered(request, request_id, canonical)
+            else:
+                self.usage.cached += 1
             future.set_result(reply)
             return reply
         except BaseException as error:

@@ -93,6 +93,10 @@ class ReplyStore:
         text, finish_reason, model, prompt_tokens, completion_tokens = found
         return Reply(request_id, text, finish_reason, model, prompt_tokens, completion_tokens, cached=True)
 
+    async def find(self, request_id: str) -> Reply | None:
+        """Return as `get` does, which waits for nobody; a store on another machine has only this."""
+        return self.get(request_id)
+
     def request_body(self, request_id: str) -> dict[str, Any] | None:
         """Return the JSON body that was sent for a stored reply, or None."""
         try:
