@@ -33,7 +33,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.replies: dict[str, Reply] = {}
 
-    def get(self, request_id: str) -> Reply | None:
+    async def find(self, request_id: str) -> Reply | None:
         return self.replies.get(request_id)
 
     async def put(self, reply: Reply, *_: object) -> None:

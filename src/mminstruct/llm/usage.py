@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 
 @dataclass
@@ -20,6 +20,14 @@ class Usage:
         self.requests += 1
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
+
+    def plus(self, other: Usage) -> Usage:
+        """Return the sum."""
+        return Usage(*(own + others for own, others in zip(astuple(self), astuple(other), strict=True)))
+
+    def minus(self, earlier: Usage) -> Usage:
+        """Return what came since an earlier state."""
+        return Usage(*(own - others for own, others in zip(astuple(self), astuple(earlier), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -21,11 +22,13 @@ from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
 from mminstruct.llm.usage import Usage
 from mminstruct.pipeline.backends import Backends
+from mminstruct.pipeline.engine import Engine, open_engine
 from mminstruct.pipeline.interrupts import patient_interrupts
 from mminstruct.pipeline.lock import locked
 from mminstruct.pipeline.manifest import Manifest, StageRecord, read_manifest, write_manifest
 from mminstruct.pipeline.progress import Progress
 from mminstruct.pipeline.run_tables import Tables
+from mminstruct.pipeline.site import Site
 from mminstruct.pipeline.tables import Folder, Table
 from mminstruct.rows import content_id
 
@@ -41,12 +44,18 @@ class Run:
     tables: Tables
     manifest: Manifest
     backends: Backends
+    engine: Engine
     progress: Progress
     stage: str  # that is running
     record: StageRecord  # its own
     usage: Usage | None = None  # of its language model
     cached_before: int = 0  # replies from the store in the stage's earlier sessions
     saved_at: float = 0.0  # monotonic seconds
+
+    @property
+    def site(self) -> Site:
+        """What work on one part needs of this."""
+        return Site(self.config, self.tables, self.backends)
 
     def save_now_and_then(self) -> None:
         """Write the manifest if it is some seconds old, so that `status` can follow a long stage."""
@@ -101,11 +110,12 @@ async def run_steps(
             _clear(tables.of(name) for name in step.writes)
             manifest.stages.pop(step.stage, None)
         async with Backends(config, manifest.run_id) as backends:
-            run = Run(config, folder, tables, manifest, backends, progress, "", StageRecord(""))
-            for number, step in enumerate(chosen):
-                forced = forced or step.stage == first
-                remaining = [later.stage for later in chosen[number:]]
-                await _bring_up_to_date(step, run, steps, forced, remaining)
+            with closing(open_engine(Site(config, tables, backends), manifest.run_id)) as engine:
+                run = Run(config, folder, tables, manifest, backends, engine, progress, "", StageRecord(""))
+                for number, step in enumerate(chosen):
+                    forced = forced or step.stage == first
+                    remaining = [later.stage for later in chosen[number:]]
+                    await _bring_up_to_date(step, run, steps, forced, remaining)
     return manifest
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mminstruct.pipeline.run import Run
 from mminstruct.pipeline.tables import part_rejects
-from mminstruct.readers.intake import Seen, intake
+from mminstruct.readers.intake import Seen, accept
 from mminstruct.readers.sources import check_source, read_source, source_files
 from mminstruct.rows import Answer, Image, Instruction, Question, Reject, Sample
 from mminstruct.stages.filter import AnswerFilter, candidate_of, to_reject
@@ -24,41 +24,33 @@ async def images_step(run: Run) -> None:
         seen.add(rows)
         n_done += len(rows) + len(table.read_rejects(index))
     run.progress.stage_started("images", None, n_done)
-    records = chain.from_iterable(read_source(source) for source in config.images)
-    needs_captions = not config.describe.writes
-    results = intake(islice(records, n_done, None), config.intake, seen=seen, needs_captions=needs_captions)
-    index = len(done)
-    while shard := list(islice(results, config.shard_size)):
-        images, rejects = part_rejects(shard)
+    records = islice(chain.from_iterable(read_source(source) for source in config.images), n_done, None)
+    shards = iter(lambda: list(islice(records, config.shard_size)), [])
+    async for index, opened in run.engine.results("images", enumerate(shards, start=len(done))):
+        images, rejects = part_rejects(list(accept(opened, config.intake, seen=seen)))
         table.write_part(index, images, rejects)
-        run.progress.advanced(len(shard), len(rejects), None)
-        n_done += len(shard)
-        index += 1
+        run.progress.advanced(len(opened), len(rejects), None)
+        n_done += len(opened)
     run.record.n_in = n_done
 
 
 async def match_step(run: Run) -> None:
-    """01_images, 03_instructions → 04_matches, part by part."""
-    config, table = run.config.match, run.tables.matches
+    """01_images, 03_instructions → 04_matches, part by part; features may come from elsewhere, draws are in order."""
+    config, table, images_table = run.config.match, run.tables.matches, run.tables.captioned
     instructions = list(run.tables.instructions.rows())
     encoder = run.backends.image_text_encoder
     text_encoder = encoder or run.backends.text_encoder
     run.record.model = text_encoder.name
-    run.record.n_in = run.tables.captioned.count()
+    run.record.n_in = images_table.count()
     embeddings = text_encoder.encode_texts([instruction.text for instruction in instructions])
     matcher = Matcher(instructions, embeddings, config, run.config.seed)
     done = table.parts()
     for index in done:
         matcher.count(table.read_part(index))
-    run.progress.stage_started(
-        "match", run.record.n_in, sum(len(run.tables.captioned.read_part(index)) for index in done)
-    )
-    for index in run.tables.captioned.parts()[len(done) :]:
-        images = run.tables.captioned.read_part(index)
-        if encoder is None:
-            features = text_encoder.encode_texts([image.description for image in images])
-        else:
-            features = encoder.encode_images([image.path for image in images])
+    run.progress.stage_started("match", run.record.n_in, sum(len(images_table.read_part(index)) for index in done))
+    todo = images_table.parts()[len(done) :]
+    async for index, features in run.engine.results("match", zip(todo, todo, strict=True)):
+        images = images_table.read_part(index)
         matches, rejects = part_rejects(matcher.match(images, features))
         table.write_part(index, matches, rejects)
         run.progress.advanced(len(images), len(rejects), None)

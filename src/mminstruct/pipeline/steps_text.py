@@ -8,19 +8,18 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
-
 from mminstruct.config.filter import FilterConfig
 from mminstruct.config.run import RunConfig
 from mminstruct.config.section import Section
 from mminstruct.encoders.clustering import cluster, nearest_members
 from mminstruct.engines.local import run_shards
+from mminstruct.errors import BudgetError
 from mminstruct.llm.chat import Reply
 from mminstruct.llm.models import StageChat
+from mminstruct.pipeline.asking import ASKING, PartAsked
 from mminstruct.pipeline.run import Run
 from mminstruct.pipeline.tables import part_rejects
-from mminstruct.rows import Answer, Image, Instruction, Reject, content_id
-from mminstruct.stages.answer import AnswerTask, ExemplarShelf, answer
+from mminstruct.rows import Image, Reject, content_id
 from mminstruct.stages.augment import augment, drop_near_copies, plan_augment
 from mminstruct.stages.exemplars import ExemplarTask, choose_matches, write_exemplar
 from mminstruct.stages.filter import Candidate, judge_text, to_reject
@@ -103,30 +102,35 @@ async def exemplars_step(run: Run) -> None:
 
 async def answer_step(run: Run) -> None:
     """04_matches, 05_exemplars, 03_instructions, 01_images → 06_answers, part by part."""
-    config, table = run.config.answer, run.tables.answers
-    instructions = run.tables.instructions_by_id()
-    shelf = ExemplarShelf(run.tables.exemplars.rows(), _neighbours(run, list(instructions.values())))
-    done = set(table.parts())
-    n_rows = run.tables.matches.count()
-    run.record.n_in = n_rows
-    run.progress.stage_started("answer", n_rows, sum(len(table.read_part(index)) for index in done))
-    chat, prompt = await open_chat(run), run.backends.prompt("answer")
+    await ask_by_part(run)
 
-    def tasks_of(index: int) -> list[AnswerTask]:
-        images = {image.image_id: image for image in run.tables.captioned.read_part(index)}
-        # By instruction, because requests with the same exemplars begin alike: servers keep that part of the prompt.
-        matches = sorted(run.tables.matches.read_part(index), key=lambda match: (match.instruction_id, match.match_id))
-        return [
-            AnswerTask(row, images[row.image_id], instructions[row.instruction_id], shelf.pick(row, config.shots))
-            for row in matches
-        ]
 
-    def finish(index: int, results: list[Answer | Reject]) -> None:
-        table.write_part(index, *part_rejects(results))
+async def ask_by_part(run: Run) -> StageChat:
+    """Work on the parts that the running stage has not done yet, here or elsewhere; return its language model."""
+    chat = await open_chat(run)
+    asking = ASKING[run.stage](run.site, chat)
+    done = set(asking.output.parts())
+    todo = [index for index in asking.inputs.parts() if index not in done]
+    run.record.n_in = asking.inputs.count()
+    n_done = sum(len(asking.output.read_part(index)) for index in done)
+    run.progress.stage_started(run.stage, run.record.n_in, n_done)
+    if run.engine.asks_elsewhere and run.config.llm_for(run.stage).mode == "live":
+        await _ask_elsewhere(run, chat, todo)
+        return chat
+    shards = ((index, asking.rows_of(index)) for index in todo)
+    await run_shards(shards, with_progress(run, asking.ask), asking.finish, chat.rows_at_once)
+    return chat
 
-    work = with_progress(run, partial(answer, chat=chat, prompt=prompt, config=config))
-    shards = ((index, tasks_of(index)) for index in run.tables.matches.parts() if index not in done)
-    await run_shards(shards, work, finish, chat.rows_at_once)
+
+async def _ask_elsewhere(run: Run, chat: StageChat, todo: Sequence[int]) -> None:
+    usage = chat.usage
+    async for _, part in run.engine.results(run.stage, zip(todo, todo, strict=True), in_order=False):
+        assert isinstance(part, PartAsked)
+        run.usage = usage = usage.plus(part.usage)
+        run.progress.advanced(part.n_rows, part.n_rejected, usage)
+        run.save_now_and_then()
+        if reached := run.backends.models.budget_reached():
+            raise BudgetError(reached)
 
 
 def exemplar_rules(config: RunConfig) -> FilterConfig:
@@ -209,11 +213,3 @@ def _draw_images(images: Iterator[Image], n_instructions: int, seed: int) -> lis
     """Return at most `n_instructions` images, drawn by hash in one pass, so that their number does not matter."""
     keyed = ((content_id(str(seed), image.image_id), image) for image in images)
     return [image for _, image in heapq.nsmallest(n_instructions, keyed, key=lambda item: item[0])]
-
-
-def _neighbours(run: Run, instructions: Sequence[Instruction]) -> dict[str, list[str]]:
-    """Return for each instruction_id all others, the most similar first."""
-    ids = [instruction.instruction_id for instruction in instructions]
-    embeddings = run.backends.text_encoder.encode_texts([instruction.text for instruction in instructions])
-    order = np.argsort(-(embeddings @ embeddings.T), axis=1, kind="stable")
-    return {ids[row]: [ids[column] for column in order[row] if column != row] for row in range(len(ids))}

@@ -49,12 +49,21 @@ def intake(
 ) -> Iterator[Image | Reject]:
     """Yield exactly one row or reject for each record, in the order of the records.
 
-    Some images are opened ahead in threads; what is a duplicate is decided in order. `seen` is kept up to date.
-    Without `needs_captions` an image may come with none, or blank ones.
-    Raises BadInputError at the first reject where `on_bad_input` is `fail`.
+    Some images are opened ahead in threads; what is a duplicate is decided in order. Without `needs_captions` an image
+    may come with none, or blank ones. See `accept`.
+    """
+    return accept(open_records(records, config.max_pixels, needs_captions), config, stage, seen)
+
+
+def accept(
+    opened_records: Iterable[Opened | Reject], config: IntakeConfig, stage: str = STAGE, seen: Seen | None = None
+) -> Iterator[Image | Reject]:
+    """Yield a row or a reject for each opened record, in their order: here duplicates are found.
+
+    `seen` is kept up to date. Raises BadInputError at the first reject where `on_bad_input` is `fail`.
     """
     seen = Seen() if seen is None else seen
-    for opened in _open_ahead(records, config.max_pixels, needs_captions):
+    for opened in opened_records:
         row = opened if isinstance(opened, Reject) else _row(opened, seen)
         if isinstance(row, Image):
             seen.add([row])
@@ -66,17 +75,19 @@ def intake(
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
+    """A record whose image is sound."""
+
     record: CaptionRecord
     content_hash: str
     facts: ImageFacts
 
 
-def _open_ahead(
+def open_records(
     records: Iterable[CaptionRecord | Reject], max_pixels: int, needs_captions: bool
-) -> Iterator[_Opened | Reject]:
-    """Yield the opened records in their order, with up to `_N_READ_AHEAD` of them under way."""
-    waiting: deque[Future[_Opened | Reject]] = deque()
+) -> Iterator[Opened | Reject]:
+    """Yield the records in their order with their images looked at, up to `_N_READ_AHEAD` of them under way."""
+    waiting: deque[Future[Opened | Reject]] = deque()
     with ThreadPoolExecutor(_N_THREADS, thread_name_prefix="intake") as pool:
         for record in records:
             waiting.append(pool.submit(_open, record, max_pixels, needs_captions))
@@ -86,7 +97,7 @@ def _open_ahead(
             yield waiting.popleft().result()
 
 
-def _open(record: CaptionRecord | Reject, max_pixels: int, needs_captions: bool) -> _Opened | Reject:
+def _open(record: CaptionRecord | Reject, max_pixels: int, needs_captions: bool) -> Opened | Reject:
     if isinstance(record, Reject):
         return record
     raw_text = record.file_name
@@ -101,7 +112,7 @@ def _open(record: CaptionRecord | Reject, max_pixels: int, needs_captions: bool)
         return _reject(record, fault.reason, fault.detail, raw_text)
     except BadImage as fault:
         return _reject(record, fault.reason, f"{record.path}: {fault.detail}", raw_text)
-    return _Opened(record, image_hash(data), facts)
+    return Opened(record, image_hash(data), facts)
 
 
 def _check_captions(captions: list[str]) -> None:
@@ -126,7 +137,7 @@ def _read(record: CaptionRecord) -> bytes:
         raise BadRecord(Reason.MISSING_IMAGE, f"found no file to open at {record.path} ({error.strerror})") from error
 
 
-def _row(opened: _Opened, seen: Seen) -> Image | Reject:
+def _row(opened: Opened, seen: Seen) -> Image | Reject:
     record = opened.record
     if (record.source, record.source_id) in seen.ids:
         detail = f"found the id {record.source_id!r} again; expected each id once in a source"

@@ -1,0 +1,46 @@
+"""Each stage's work on one part that needs no other part, by the driver itself or by a worker of a cluster.
+
+open(site) ──► work(item) ──► result. What must see the parts in their order (duplicates, caps) is the step's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from mminstruct.encoders.protocols import Embeddings
+from mminstruct.pipeline.asking import ASKING, PartAsker
+from mminstruct.pipeline.site import Site
+from mminstruct.readers.intake import Opened, open_records
+from mminstruct.readers.records import CaptionRecord
+from mminstruct.rows import Reject
+
+PartWork = Callable[[Any], Awaitable[Any]]
+
+
+async def open_part_work(stage: str, site: Site) -> PartWork:
+    """Return what works on single parts of a stage, with its models opened."""
+    if stage == "images":
+        return partial(_open_images, site)
+    if stage == "match":
+        return partial(_encode, site)
+    chat = await site.backends.chat(stage, lambda text: None)
+    return PartAsker(ASKING[stage](site, chat), chat).work
+
+
+async def _open_images(site: Site, records: Sequence[CaptionRecord | Reject]) -> list[Opened | Reject]:
+    """Open the images of some caption records."""
+    config = site.config
+    opened = partial(open_records, records, config.intake.max_pixels, needs_captions=not config.describe.writes)
+    return await asyncio.to_thread(lambda: list(opened()))
+
+
+async def _encode(site: Site, index: int) -> Embeddings:
+    """Return `(n, d)` features of a part's images, or of their descriptions where the match is with those."""
+    images = await asyncio.to_thread(site.tables.captioned.read_part, index)
+    encoder = site.backends.image_text_encoder
+    if encoder is None:
+        return site.backends.text_encoder.encode_texts([image.description for image in images])
+    return encoder.encode_images([image.path for image in images])
