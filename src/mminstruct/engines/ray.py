@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from mminstruct import __version__
 from mminstruct.engines.desk import Desk, Job
 from mminstruct.errors import MissingExtraError, RunError
 
+_CONNECT_WITHIN_S = 10.0
 _MOST_TRIES = 4  # of one part: one that kills its workers must not go round for ever
 
 
@@ -49,12 +51,20 @@ def connect(address: str) -> None:
     if ray.is_initialized():
         return
     try:
+        _demand_answer(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"There is no Ray cluster at {address!r} ({error}). Begin one with `ray start --head`, and on the other "
             "machines `ray start --address=HEAD:6379`; or set `engine.address: local`."
         ) from error
+
+
+def _demand_answer(address: str) -> None:
+    """Raise ConnectionError where an address of the form HOST:PORT takes no connection: Ray itself tries for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), _CONNECT_WITHIN_S).close()
 
 
 def n_cpus() -> int:
