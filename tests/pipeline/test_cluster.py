@@ -149,6 +149,23 @@ def test_a_node_that_is_killed_is_done_without(collection: Path, cluster: Simula
     assert asked_twice(server, n_before) <= _IN_HAND * _SHARD * 3
 
 
+def test_ctrl_c_brings_home_what_the_workers_have_in_flight(
+    collection: Path, cluster: SimulatedCluster, server: LlmServer
+) -> None:
+    n_before = len(server.received)
+    process = start(collection, "stopped", *on(cluster))
+    wait_for(lambda: n_answered(collection, "stopped") > 1, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "parts in flight, so that nothing paid for is lost" in errors
+    n_asked = len(server.received)
+    ended(start(collection, "stopped", *on(cluster)))
+    assert n_asked < len(server.received)
+    assert asked_twice(server, n_before) == 0
+    assert rows(collection, "stopped") == rows(collection, "local")
+
+
 def test_no_cluster_is_said_in_one_paragraph(collection: Path) -> None:
     process = start(collection, "none", "-o", "engine={kind: ray, address: '127.0.0.1:1'}")
     _, errors = process.communicate(timeout=200)

@@ -31,15 +31,25 @@ _RUN_DIR = click.option("--run-dir", type=click.Path(file_okay=False), help="Use
 @_RUN_DIR
 @click.option("--from", "first", type=click.Choice(STAGES), help="Redo this stage and all after it.")
 @click.option("--until", "last", type=click.Choice(STAGES), help="Stop after this stage.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), help="Where per-row work runs; not the config's.")
 @_OVERRIDES
-def run(config: Path, run_dir: str | None, first: str | None, last: str | None, overrides: tuple[str, ...]) -> None:
+def run(
+    config: Path,
+    run_dir: str | None,
+    first: str | None,
+    last: str | None,
+    engine: str | None,
+    overrides: tuple[str, ...],
+) -> None:
     """Run the pipeline that CONFIG describes, or go on with it.
 
     Finished stages and parts are skipped, stored replies are not asked again; after a change only what depends on it
-    is done again.
+    is done again. With `--engine ray` parts go to the workers of the Ray cluster that this machine belongs to.
     """
     from mminstruct.config.file import load_config
 
+    if engine:
+        overrides = (*overrides, "engine.kind=ray" if engine == "ray" else "engine={kind: local}")
     again = ["mminstruct", "run", str(config)]  # without --from: what was redone so far stays
     again += ["--run-dir", run_dir] if run_dir else []
     again += ["--until", last] if last else []

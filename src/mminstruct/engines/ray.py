@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 
 from mminstruct import __version__
 from mminstruct.engines.desk import Desk, Job
-from mminstruct.errors import MissingExtraError, RunError
+from mminstruct.errors import MissingExtraError, MMInstructError, RunError
 
 _CONNECT_WITHIN_S = 10.0
 _MOST_TRIES = 4  # of one part: one that kills its workers must not go round for ever
@@ -26,6 +27,10 @@ class Worker(Protocol):
 
     async def work(self, stage: str, item: Any) -> Any:
         """Return the result of one part; item and result travel through Ray."""
+        ...
+
+    def stop(self, error: MMInstructError) -> None:
+        """Begin nothing more that costs money; work that does ends with `error`."""
         ...
 
 
@@ -61,9 +66,9 @@ def connect(address: str) -> None:
 
 
 def _demand_answer(address: str) -> None:
-    """Raise ConnectionError where an address of the form HOST:PORT takes no connection: Ray itself tries for minutes."""
+    """Raise OSError where an address of the form HOST:PORT takes no connection: Ray itself tries for minutes."""
     host, colon, port = address.rpartition(":")
-    if colon and port.isdigit():
+    if colon and port.isdigit() and "://" not in host:
         socket.create_connection((host, int(port)), _CONNECT_WITHIN_S).close()
 
 
@@ -87,10 +92,11 @@ class RayPool:
         self._actor: Any = ray.remote(_Host).options(
             num_cpus=resources.num_cpus,
             num_gpus=resources.num_gpus,
-            max_concurrency=resources.parts_at_once + 1,  # and a look whether it is up
+            max_concurrency=resources.parts_at_once + 2,  # and a look whether it is up, and a word to stop
             max_restarts=0,
         )
         self._hosts: list[Any] = [None] * resources.n_workers
+        self._at_work: Counter[str] = Counter()  # parts by stage
 
     async def results(
         self, stage: str, items: Iterable[tuple[int, Any]], in_order: bool
@@ -109,6 +115,15 @@ class RayPool:
             for task in slots:
                 task.cancel()
             await asyncio.gather(*slots, return_exceptions=True)
+
+    def n_at_work(self, stages: Iterable[str]) -> int:
+        """Return how many parts of these stages the workers have in hand."""
+        return sum(self._at_work[stage] for stage in stages)
+
+    def stop(self, error: MMInstructError) -> None:
+        """Pass a wish to stop on to the workers."""
+        for host in filter(None, self._hosts):
+            host.stop.remote(error)
 
     def close(self) -> None:
         """End the workers."""
@@ -141,11 +156,14 @@ class RayPool:
         from ray.exceptions import RayActorError
 
         while (job := await desk.take()) is not None:
+            self._at_work[stage] += 1
             try:
                 result = await host.work.remote(stage, job.item)
             except RayActorError as error:
                 await self._give_back(job, stage, desk, error)
                 raise
+            finally:
+                self._at_work[stage] -= 1
             await desk.put(job, result)
 
     async def _give_back(self, job: Job, stage: str, desk: Desk, error: Exception) -> None:
@@ -172,6 +190,9 @@ class _Host:
 
     async def work(self, stage: str, item: Any) -> Any:
         return await self._worker.work(stage, item)
+
+    async def stop(self, error: MMInstructError) -> None:
+        self._worker.stop(error)
 
 
 def _demand_version(found: str) -> None:

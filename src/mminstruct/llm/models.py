@@ -83,9 +83,10 @@ class LanguageModels:
         return await self._stack.enter_async_context(batches)
 
     @property
-    def n_in_flight(self) -> int:
-        """Requests that a sudden end would lose."""
-        return self._live.n_in_flight if self._live is not None else 0
+    def in_flight(self) -> str:
+        """What a sudden end would lose, as `8 requests`; "" where there is nothing."""
+        n_requests = self._live.n_in_flight if self._live is not None else 0
+        return f"{n_requests:,} requests" if n_requests else ""
 
     def stop(self, error: MMInstructError) -> None:
         """Send nothing more; the stage that is asking ends with `error` once those in flight have come home."""

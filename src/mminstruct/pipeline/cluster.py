@@ -16,9 +16,11 @@ from mminstruct.config.engine import RayEngine
 from mminstruct.config.llm import LlmConfig
 from mminstruct.config.run import LLM_STAGES, RunConfig
 from mminstruct.engines.ray import RayPool, Resources, connect, n_cpus
+from mminstruct.errors import MMInstructError
 from mminstruct.llm.chat import Reply
 from mminstruct.llm.store.remote import Paid, RemoteReplies
 from mminstruct.llm.store.replies import ReplyStore
+from mminstruct.pipeline.asking import ASKING
 from mminstruct.pipeline.backends import Backends
 from mminstruct.pipeline.part_work import PartWork, open_part_work
 from mminstruct.pipeline.run_tables import Tables
@@ -45,6 +47,17 @@ class RayCluster:
     ) -> AsyncIterator[tuple[int, Any]]:
         """Yield each item's index and result, in order or as they come."""
         return self._pool(self._settings.num_gpus if stage == "match" else 0.0).results(stage, items, in_order)
+
+    @property
+    def in_flight(self) -> str:
+        """Parts whose rows are being asked for, as `4 parts`."""
+        n_parts = sum(pool.n_at_work(ASKING) for pool in self._pools.values())
+        return f"{n_parts:,} parts" if n_parts else ""
+
+    def stop(self, error: MMInstructError) -> None:
+        """Have the workers send nothing more; their parts end with `error`."""
+        for pool in self._pools.values():
+            pool.stop(error)
 
     def close(self) -> None:
         """End the workers, then the door: what they had sent is on disk by then."""
@@ -88,6 +101,10 @@ class StageWorker:
         self._opening = asyncio.Lock()
         self._is_entered = False
         self._work: dict[str, PartWork] = {}
+
+    def stop(self, error: MMInstructError) -> None:
+        """Send nothing more; parts that are being asked for end with `error` once what is in flight is on disk."""
+        self._backends.models.stop(error)
 
     async def work(self, stage: str, item: Any) -> Any:
         """Return the result of one part, with the stage's models opened at the first."""

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, Protocol
 
 from mminstruct.config.engine import RayEngine
+from mminstruct.errors import MMInstructError
+from mminstruct.pipeline.interrupts import Asker
 from mminstruct.pipeline.part_work import open_part_work
 from mminstruct.pipeline.site import Site
 
 
-class Engine(Protocol):
+class Engine(Asker, Protocol):
     """Works on parts; see part_work.py for what a stage's item and result are."""
 
     asks_elsewhere: bool
@@ -34,6 +36,7 @@ class Here:
     """The engine `local`: one part after the other, in this process."""
 
     asks_elsewhere = False
+    in_flight = ""  # the language models' own business
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -45,6 +48,9 @@ class Here:
         work = await open_part_work(stage, self._site)
         for index, item in items:
             yield index, await work(item)
+
+    def stop(self, error: MMInstructError) -> None:
+        """Leave it to the language models."""
 
     def close(self) -> None:
         """Nothing was opened."""

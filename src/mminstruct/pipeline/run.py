@@ -162,7 +162,7 @@ async def _bring_up_to_date(
     run.save()
     started = time.monotonic()
     try:
-        with patient_interrupts(run.backends.models, run.progress):
+        with patient_interrupts(run.progress, run.backends.models, run.engine):
             await step.work(run)
         _count(record, tables)
         _check_that_rows_are_left(step.stage, record, tables)

@@ -105,7 +105,7 @@ async def respond_by_endpoint(
             row = {"finish_reason": reply.finish_reason, "model": reply.model, "request_id": reply.request_id}
             work.answered(shown, reply.text.strip(), row, chat.usage)
 
-        with patient_interrupts(models, progress):
+        with patient_interrupts(progress, models):
             await run_shards([(0, work.left)], answer, lambda *_: None, chat.rows_at_once)
     return work.responses
 

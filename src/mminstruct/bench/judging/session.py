@@ -127,7 +127,7 @@ async def ask_contests(
         progress.advanced(1, int(failed), usage)
 
     progress.stage_started(what, len(contests) + n_done, n_done)
-    with patient_interrupts(models, progress):
+    with patient_interrupts(progress, models):
         return await judge_contests(judge, contests, write, judge.chat.rows_at_once, advanced)
 
 
