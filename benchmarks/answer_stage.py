@@ -120,7 +120,7 @@ def steps(n_requests: int) -> tuple[Step, ...]:
             n_left -= len(matches)
 
     async def write_exemplars(run: Run) -> None:
-        run.tables.exemplars.write_part(0, list(map(_exemplar, known)))
+        run.tables.exemplars.write_part(0, list(map(exemplar_of, known)))
 
     work: dict[str, Callable[[Run], Awaitable[None]]] = {
         "images": write_images,
@@ -142,7 +142,8 @@ def _matches(some: list[Image], known: list[Instruction]) -> Iterator[Match]:
             yield Match(match_id, image.image_id, instruction.instruction_id, 0.5 - rank / 10, rank)
 
 
-def _exemplar(instruction: Instruction) -> Exemplar:
+def exemplar_of(instruction: Instruction) -> Exemplar:
+    """Return a made-up exemplar."""
     return Exemplar(
         exemplar_id=content_id("exemplar", instruction.instruction_id),
         image_id=content_id("no image of this run"),

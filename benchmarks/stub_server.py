@@ -30,6 +30,7 @@ REPLY = (
 )
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _NUMBER = "########"  # where the reply's number goes: the same width for all, so that the head is the same too
+_REPLY = REPLY.format(number=_NUMBER)
 
 
 @dataclass
@@ -52,12 +53,17 @@ class Endpoint:
     in_flight: int = 0
     n_replies: int = 0
     times: array[float] = field(default_factory=lambda: array("d"))  # of the replies, by this process's clock
-    reply: bytes = field(default_factory=lambda: _response("200 OK", json.dumps(_completion()).encode()))
+    reply: bytes = field(default_factory=lambda: _response("200 OK", json.dumps(_completion(_REPLY)).encode()))
+    sentences: list[str] = field(default_factory=list)  # if any, each reply is six of them
+    dice: random.Random = field(default_factory=lambda: random.Random(0))
 
     def next_reply(self) -> bytes:
         """Return the whole response of one more request."""
         self.n_replies += 1
         self.times.append(time.monotonic())
+        if self.sentences:
+            text = " ".join(self.dice.sample(self.sentences, 6))
+            return _response("200 OK", json.dumps(_completion(text)).encode())
         return self.reply.replace(_NUMBER.encode(), b"%08d" % self.n_replies, 1)
 
     def look(self, path: str) -> bytes:
@@ -136,8 +142,15 @@ def latencies(
         number += 1
 
 
-def _completion() -> dict[str, object]:
-    text = REPLY.format(number=_NUMBER)
+def varied_sentences(n: int = 4000) -> list[str]:
+    """Return sentences that share few pairs of words, so that replies made of them are no copies of each other."""
+    dice = random.Random(1)
+    words = sorted(set(re.findall(r"[a-z]{4,}", REPLY)))
+    form = "The {} {} and the {} of this {} were by the {} {} when a {} had {} it."
+    return [form.format(*dice.sample(words, 8)) for _ in range(n)]
+
+
+def _completion(text: str) -> dict[str, object]:
     return {
         "id": "chatcmpl-stub",
         "object": "chat.completion",
@@ -170,10 +183,13 @@ def main() -> None:
     parser.add_argument("--latency-s", type=float, default=0.05, help="seconds that a reply takes")
     parser.add_argument("--heavy-tail", type=float, nargs=2, metavar=("SHARE", "SECONDS"), help="slow replies")
     parser.add_argument("--stall", type=float, nargs=2, metavar=("NUMBER", "SECONDS"), help="one very slow reply")
+    parser.add_argument("--varied", action="store_true", help="replies that are no copies of each other")
     parser.add_argument("--limit", type=int, help="requests in flight beyond which the answer is 429")
     options = parser.parse_args()
     stall = options.stall and (int(options.stall[0]), options.stall[1])
-    asyncio.run(serve(Endpoint(latencies(options.latency_s, options.heavy_tail, stall), options.limit), options.port))
+    endpoint = Endpoint(latencies(options.latency_s, options.heavy_tail, stall), options.limit)
+    endpoint.sentences = varied_sentences() if options.varied else []
+    asyncio.run(serve(endpoint, options.port))
 
 
 if __name__ == "__main__":
