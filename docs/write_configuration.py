@@ -13,6 +13,7 @@ from mminstruct.config.answers import AnswerConfig, ExemplarsConfig, SplitConfig
 from mminstruct.config.budget import BudgetConfig
 from mminstruct.config.describe import DescribeConfig
 from mminstruct.config.encoders import CaptionEncoder, ClipEncoder, EmbeddedTextEncoder, TransformersTextEncoder
+from mminstruct.config.engine import LocalEngine, RayEngine
 from mminstruct.config.filter import FilterConfig
 from mminstruct.config.images import (
     CocoSource,
@@ -56,6 +57,8 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("`llm`, and a stage's own `llm`", LlmConfig),
     ("`llm.price`", Price),
     ("`budget`", BudgetConfig),
+    ("`engine`: `{kind: local}`", LocalEngine),
+    ("`engine`: `{kind: ray}`", RayEngine),
     ("`embedder`: `{kind: embedded}`", EmbeddedTextEncoder),
     ("`embedder`: `{kind: transformers}`", TransformersTextEncoder),
     ("`describe`", DescribeConfig),
