@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mminstruct.near_copies import NearCopyIndex, near_copies, split_words
+from mminstruct.near_copies import near_copies, split_words
 
 # Few different words, so that random texts are near copies of each other often, at every threshold.
 WORDS = st.sampled_from(["a", "b", "c", "d", "e", "f", "1", "2"])
@@ -97,23 +97,3 @@ class TestNearCopies:
     def test_an_impossible_threshold_is_an_error(self, threshold: float) -> None:
         with pytest.raises(ValueError, match="over 0 and up to 1"):
             near_copies(["a"], threshold)
-
-
-class TestNearCopyIndex:
-    @given(TEXTS, THRESHOLDS, st.lists(st.integers(0, 25), max_size=5))
-    def test_batches_of_any_size_give_what_one_call_gives(
-        self, texts: list[str], threshold: float, cuts: list[int]
-    ) -> None:
-        index = NearCopyIndex(threshold)
-        bounds = [0, *sorted(min(cut, len(texts)) for cut in cuts), len(texts)]
-        found = [original for start, stop in itertools.pairwise(bounds) for original in index.add(texts[start:stop])]
-        assert found == near_copies(texts, threshold)
-        assert index.n_texts == len(texts)
-
-    def test_find_adds_nothing(self) -> None:
-        index = NearCopyIndex(0.8)
-        index.add(["Plan a trip to the place in the image."])
-        assert index.find("plan a trip to the place in the image") == 0
-        assert index.find("Write a song.") is None
-        assert index.find("Write a song.") is None
-        assert index.add(["Write a song."]) == [None]

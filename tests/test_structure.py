@@ -23,6 +23,8 @@ RANKS = {
     "imaging": 2,
     "near_copies": 1,
     "texts": 2,
+    "minhash": 2,
+    "twins": 3,
     "config": 3,
     "llm": 4,
     "encoders": 4,

@@ -12,12 +12,14 @@ from enum import StrEnum
 
 from mminstruct.config.filter import FilterConfig
 from mminstruct.encoders.protocols import TextEncoder
-from mminstruct.near_copies import NearCopyIndex, split_words
+from mminstruct.minhash import Signature
+from mminstruct.near_copies import split_words
 from mminstruct.rows import Answer, Image, Instruction, Reason, Reject
 from mminstruct.rules.candidate import Candidate
 from mminstruct.rules.language import language_identifier
 from mminstruct.rules.meaning import is_in_doubt
 from mminstruct.rules.table import RULES, Rule
+from mminstruct.twins import TwinIndex
 
 __all__ = [
     "AnswerFilter",
@@ -78,8 +80,7 @@ class AnswerFilter:
     def __init__(self, config: FilterConfig, encoder: TextEncoder | None = None) -> None:
         self.config = config
         self.encoder = encoder
-        self._index = NearCopyIndex(config.near_duplicate_similarity)
-        self._kept_ids: list[str] = []  # by the position of the answer in the index
+        self._twins = TwinIndex(config.near_duplicate_similarity)
         if config.language is not None and "wrong_language" not in config.skip:
             language_identifier()
 
@@ -92,26 +93,36 @@ class AnswerFilter:
 
         An answer counts as kept, for later ones to be compared with, when its whole group is kept.
         """
-        judged = iter(self._with_similarity([candidate for group in groups for candidate in group]))
+        given = [candidate for group in groups for candidate in group]
+        signatures = self._signatures([candidate.answer for candidate in given])
+        judged = iter(zip(self._with_similarity(given), signatures, strict=True))
         verdicts = []
         for group in groups:
-            candidates = list(itertools.islice(judged, len(group)))
-            found = [self._judge_one(candidate) for candidate in candidates]
+            members = list(itertools.islice(judged, len(group)))
+            found = [self._judge_one(candidate, signature) for candidate, signature in members]
             if all(verdict.kept for verdict in found):
-                for candidate in candidates:
-                    self.remember(candidate.answer_id, candidate.answer)
+                for candidate, signature in members:
+                    self._keep(candidate.answer_id, signature)
             verdicts.append(found)
         return verdicts
 
     def remember(self, answer_id: str, answer: str) -> None:
         """Take note of an answer that was kept before (a resumed run), so that later ones are compared with it."""
-        if self._looks_for_twins(answer):
-            self._index.add([answer])
-            self._kept_ids.append(answer_id)
+        self._keep(answer_id, self._signatures([answer])[0])
 
-    def _judge_one(self, candidate: Candidate) -> Verdict:
-        twin = self._index.find(candidate.answer) if self._looks_for_twins(candidate.answer) else None
-        return _verdict(replace(candidate, twin_id="" if twin is None else self._kept_ids[twin]), self.config)
+    def _keep(self, answer_id: str, signature: Signature | None) -> None:
+        if signature is not None:
+            self._twins.add(answer_id, signature)
+
+    def _judge_one(self, candidate: Candidate, signature: Signature | None) -> Verdict:
+        twin_id = self._twins.find(signature) if signature is not None else None
+        return _verdict(replace(candidate, twin_id=twin_id or ""), self.config)
+
+    def _signatures(self, answers: Sequence[str]) -> list[Signature | None]:
+        """Return what answers are compared by; None for those that may repeat others."""
+        compared = [self._looks_for_twins(answer) for answer in answers]
+        signatures = iter(self._twins.signatures(list(itertools.compress(answers, compared))))
+        return [next(signatures) if looks else None for looks in compared]
 
     def _looks_for_twins(self, answer: str) -> bool:
         on = "near_duplicate_answer" not in self.config.skip
