@@ -166,6 +166,20 @@ def test_ctrl_c_brings_home_what_the_workers_have_in_flight(
     assert rows(collection, "stopped") == rows(collection, "local")
 
 
+def test_a_budget_stops_the_workers_and_a_higher_one_goes_on(
+    collection: Path, cluster: SimulatedCluster, server: LlmServer
+) -> None:
+    n_before = len(server.received)
+    process = start(collection, "budget", *on(cluster), "-o", "budget={max_requests: 150}")
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 2
+    assert "budget.max_requests is 150" in errors
+    assert len(server.received) - n_before <= 150 + 2 * _IN_HAND * _SHARD * 3
+    ended(start(collection, "budget", *on(cluster)))
+    assert asked_twice(server, n_before) == 0
+    assert rows(collection, "budget") == rows(collection, "local")
+
+
 def test_no_cluster_is_said_in_one_paragraph(collection: Path) -> None:
     process = start(collection, "none", "-o", "engine={kind: ray, address: '127.0.0.1:1'}")
     _, errors = process.communicate(timeout=200)

@@ -19,6 +19,7 @@ from mminstruct.engines.desk import Desk, Job
 from mminstruct.errors import MissingExtraError, MMInstructError, RunError
 
 _CONNECT_WITHIN_S = 10.0
+_LOOK_EVERY_S = 0.05
 _MOST_TRIES = 4  # of one part: one that kills its workers must not go round for ever
 
 
@@ -111,6 +112,11 @@ class RayPool:
         try:
             while (found := await desk.next_result()) is not None:
                 yield found
+        except MMInstructError as error:
+            self.stop(error)
+            while self._at_work.total():  # what the others have in flight comes home to the reply store
+                await asyncio.sleep(_LOOK_EVERY_S)
+            raise
         finally:
             for task in slots:
                 task.cancel()

@@ -15,7 +15,8 @@ from mminstruct.pipeline.asking import ASKING, PartAsker
 from mminstruct.pipeline.site import Site
 from mminstruct.readers.intake import Opened, open_records
 from mminstruct.readers.records import CaptionRecord
-from mminstruct.rows import Reject
+from mminstruct.rows import Answer, Image, Instruction, Reject, Sample
+from mminstruct.stages.filter import AnswerFilter, Examined, candidate_of
 
 PartWork = Callable[[Any], Awaitable[Any]]
 
@@ -26,6 +27,8 @@ async def open_part_work(stage: str, site: Site) -> PartWork:
         return partial(_open_images, site)
     if stage == "match":
         return partial(_encode, site)
+    if stage == "filter":
+        return partial(_examine, site, AnswerFilter(site.config.filter, site.backends.text_encoder))
     chat = await site.backends.chat(stage, lambda text: None)
     return PartAsker(ASKING[stage](site, chat), chat).work
 
@@ -44,3 +47,35 @@ async def _encode(site: Site, index: int) -> Embeddings:
     if encoder is None:
         return site.backends.text_encoder.encode_texts([image.description for image in images])
     return encoder.encode_images([image.path for image in images])
+
+
+async def _examine(site: Site, answer_filter: AnswerFilter, index: int) -> list[tuple[Sample, Examined]]:
+    """Return a part's answers as the samples that they may become, with what the rules find of each by itself."""
+    tables = site.tables
+    instructions = tables.instructions_by_id()
+    images = {image.image_id: image for image in tables.captioned.read_part(index)}
+    scores = {match.match_id: match.score for match in tables.matches.read_part(index)}
+    answers = tables.answers.read_part(index)
+    told = [(answer, instructions[answer.instruction_id], images[answer.image_id]) for answer in answers]
+    samples = [sample_of(*each, scores[each[0].answer_id]) for each in told]
+    return list(zip(samples, answer_filter.examine([candidate_of(*each) for each in told]), strict=True))
+
+
+def sample_of(answer: Answer, instruction: Instruction, image: Image, score: float) -> Sample:
+    """Return the sample that an answer becomes when it is kept."""
+    return Sample(
+        sample_id=answer.answer_id,
+        image_id=image.image_id,
+        image=image.path,
+        instruction_id=instruction.instruction_id,
+        instruction=instruction.text,
+        answer=answer.answer,
+        source=image.source,
+        category=instruction.category,
+        description=image.description,
+        score=score,
+        width=image.width,
+        height=image.height,
+        model=answer.model,
+        request_id=answer.request_id,
+    )

@@ -9,8 +9,8 @@ from mminstruct.pipeline.run import Run
 from mminstruct.pipeline.tables import part_rejects
 from mminstruct.readers.intake import Seen, accept
 from mminstruct.readers.sources import check_source, read_source, source_files
-from mminstruct.rows import Answer, Image, Instruction, Question, Reject, Sample
-from mminstruct.stages.filter import AnswerFilter, candidate_of, to_reject
+from mminstruct.rows import Question, Reject, Sample
+from mminstruct.stages.filter import AnswerFilter, to_reject
 from mminstruct.stages.match import Matcher, balance
 from mminstruct.stages.split import Pair, divide, plan_split
 
@@ -65,28 +65,21 @@ async def filter_step(run: Run) -> None:
     Made as a whole: whether an answer is a near-duplicate depends on all the answers before it.
     """
     table = run.tables.kept
-    instructions = run.tables.instructions_by_id()
-    answer_filter = AnswerFilter(run.config.filter, run.backends.text_encoder)
+    answer_filter = AnswerFilter(run.config.filter)
     run.record.n_in = run.tables.answers.count()
     run.progress.stage_started("filter", run.record.n_in, 0)
-    for index in run.tables.answers.parts():
-        answers = run.tables.answers.read_part(index)
-        images = {image.image_id: image for image in run.tables.captioned.read_part(index)}
-        scores = {match.match_id: match.score for match in run.tables.matches.read_part(index)}
+    todo = run.tables.answers.parts()
+    async for index, part in run.engine.results("filter", zip(todo, todo, strict=True)):
         samples: list[Sample] = []
         rejects: list[Reject] = []
-        candidates = [
-            candidate_of(answer, instructions[answer.instruction_id], images[answer.image_id]) for answer in answers
-        ]
-        verdicts = answer_filter.judge(candidates)
-        for answer, candidate, verdict in zip(answers, candidates, verdicts, strict=True):
+        for sample, examined in part:
+            (verdict,) = answer_filter.settle([examined])
             if verdict.kept:
-                image, instruction = images[answer.image_id], instructions[answer.instruction_id]
-                samples.append(_sample(answer, image, instruction, scores[answer.answer_id]))
+                samples.append(sample)
             else:
-                rejects.append(to_reject(candidate, verdict))
+                rejects.append(to_reject(examined.candidate, verdict))
         table.write_part(index, samples, rejects)
-        run.progress.advanced(len(answers), len(rejects), None)
+        run.progress.advanced(len(part), len(rejects), None)
 
 
 async def split_step(run: Run) -> None:
@@ -123,22 +116,3 @@ def sources_state(run: Run) -> list[tuple[str, int, int]]:
             status = Path(name).stat()
             states.append((name, status.st_size, status.st_mtime_ns))
     return states
-
-
-def _sample(answer: Answer, image: Image, instruction: Instruction, score: float) -> Sample:
-    return Sample(
-        sample_id=answer.answer_id,
-        image_id=image.image_id,
-        image=image.path,
-        instruction_id=instruction.instruction_id,
-        instruction=instruction.text,
-        answer=answer.answer,
-        source=image.source,
-        category=instruction.category,
-        description=image.description,
-        score=score,
-        width=image.width,
-        height=image.height,
-        model=answer.model,
-        request_id=answer.request_id,
-    )

@@ -130,7 +130,7 @@ async def _ask_elsewhere(run: Run, chat: StageChat, todo: Sequence[int]) -> None
         run.progress.advanced(part.n_rows, part.n_rejected, usage)
         run.save_now_and_then()
         if reached := run.backends.models.budget_reached():
-            raise BudgetError(reached)
+            run.engine.stop(BudgetError(reached))  # which those who are asking raise, once all in flight is stored
 
 
 def exemplar_rules(config: RunConfig) -> FilterConfig:

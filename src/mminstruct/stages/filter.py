@@ -24,6 +24,7 @@ from mminstruct.twins import TwinIndex
 __all__ = [
     "AnswerFilter",
     "Candidate",
+    "Examined",
     "Finding",
     "Outcome",
     "Verdict",
@@ -32,6 +33,9 @@ __all__ = [
     "judge_text",
     "to_reject",
 ]
+
+
+_NEAR_DUPLICATE = next(rule for rule in RULES if rule.reason is Reason.NEAR_DUPLICATE_ANSWER)
 
 
 class Outcome(StrEnum):
@@ -70,11 +74,21 @@ class Verdict:
         return not self.failures
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A candidate with all that is found without looking at other answers."""
+
+    candidate: Candidate
+    findings: tuple[Finding, ...]  # of all rules; that on near copies is still to be made
+    signature: Signature | None  # what it is compared with others by; None: with nobody
+
+
 class AnswerFilter:
     """Judges answers batch by batch; how the answers are cut into batches changes nothing.
 
-    Without an encoder the rule off_topic is left out where it would need one. Raises MissingExtraError at once
-    where a package for a rule that is switched on is missing.
+    `judge` is `examine`, which any process may do for any answers, and `settle`, in the answers' order. Without an
+    encoder the rule off_topic is left out where it would need one. Raises MissingExtraError at once where a package for
+    a rule that is switched on is missing.
     """
 
     def __init__(self, config: FilterConfig, encoder: TextEncoder | None = None) -> None:
@@ -93,17 +107,28 @@ class AnswerFilter:
 
         An answer counts as kept, for later ones to be compared with, when its whole group is kept.
         """
-        given = [candidate for group in groups for candidate in group]
-        signatures = self._signatures([candidate.answer for candidate in given])
-        judged = iter(zip(self._with_similarity(given), signatures, strict=True))
+        examined = iter(self.examine([candidate for group in groups for candidate in group]))
+        return [self.settle(list(itertools.islice(examined, len(group)))) for group in groups]
+
+    def examine(self, candidates: Sequence[Candidate]) -> list[Examined]:
+        """Apply all rules that need no other answer."""
+        signatures = self._signatures([candidate.answer for candidate in candidates])
+        return [
+            Examined(candidate, _verdict(candidate, self.config).findings, signature)
+            for candidate, signature in zip(self._with_similarity(candidates), signatures, strict=True)
+        ]
+
+    def settle(self, group: Sequence[Examined]) -> list[Verdict]:
+        """Return the verdicts on answers that stand or fall together, compared with all that were kept before."""
         verdicts = []
-        for group in groups:
-            members = list(itertools.islice(judged, len(group)))
-            found = [self._judge_one(candidate, signature) for candidate, signature in members]
-            if all(verdict.kept for verdict in found):
-                for candidate, signature in members:
-                    self._keep(candidate.answer_id, signature)
-            verdicts.append(found)
+        for one in group:
+            twin_id = self._twins.find(one.signature) if one.signature is not None else None
+            finding = _apply(_NEAR_DUPLICATE, replace(one.candidate, twin_id=twin_id or ""), self.config)
+            findings = tuple(finding if found.rule is finding.rule else found for found in one.findings)
+            verdicts.append(Verdict(one.candidate.answer_id, findings))
+        if all(verdict.kept for verdict in verdicts):
+            for one in group:
+                self._keep(one.candidate.answer_id, one.signature)
         return verdicts
 
     def remember(self, answer_id: str, answer: str) -> None:
@@ -113,10 +138,6 @@ class AnswerFilter:
     def _keep(self, answer_id: str, signature: Signature | None) -> None:
         if signature is not None:
             self._twins.add(answer_id, signature)
-
-    def _judge_one(self, candidate: Candidate, signature: Signature | None) -> Verdict:
-        twin_id = self._twins.find(signature) if signature is not None else None
-        return _verdict(replace(candidate, twin_id=twin_id or ""), self.config)
 
     def _signatures(self, answers: Sequence[str]) -> list[Signature | None]:
         """Return what answers are compared by; None for those that may repeat others."""
