@@ -91,7 +91,12 @@ def save_tiny_encoder(folder: Path) -> None:
     """Write a BERT of one layer with random weights, and the embedded encoder's tokenizer."""
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    sizes: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     BertModel(BertConfig(vocab_size=30_522, **sizes)).save_pretrained(folder)
     kind: Any = PreTrainedTokenizerFast
     kind(tokenizer_file=str(embedded_folder() / "tokenizer.json"), pad_token="[PAD]").save_pretrained(folder)
