@@ -49,11 +49,8 @@ def main() -> None:
         config = CONFIG.format(base_url=stub.base_url, cap=options.parts * options.images_a_part)
         config = config.replace("concurrency: 256", f"concurrency: {options.concurrency}")
         (folder / "config.yaml").write_text(f"{config}shard_size: {options.images_a_part}\n")
-        begin, end = (
-            [str(Path(sys.executable).with_name("ray")), "start", "--head", "--include-dashboard=false"],
-            "stop",
-        )
-        subprocess.run(begin, check=True, capture_output=True)
+        ray = str(Path(sys.executable).with_name("ray"))
+        subprocess.run([ray, "start", "--head", "--include-dashboard=false"], check=True, capture_output=True)
         try:
             for number in range(options.rounds):
                 for engine in ENGINES:
