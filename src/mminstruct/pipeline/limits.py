@@ -95,7 +95,7 @@ def _pairs(scaler: Scaler, scale: Scale) -> list[_Bound]:
 
 def _files(scaler: Scaler, scale: Scale) -> list[_Bound]:
     most = scaler.rates.files_in_folder.value
-    advised = _rounded_up(_ROOM * scale.n_images / most)
+    shard_size = max(_rounded_up(_ROOM * scale.n_images / most), scaler.config.shard_size)
     disk = scaler.rates.driver_disk_bytes.value
     return [
         _Bound(
@@ -103,7 +103,7 @@ def _files(scaler: Scaler, scale: Scale) -> list[_Bound]:
             lambda scale: max(stored.n_files for stored in scale.stored),
             most,
             "files",
-            f"Listings slow down, on object stores most. Set shard_size to {max(advised, scaler.config.shard_size):,}.",
+            f"Their names no longer sort, and listings get slow. Set shard_size to {shard_size:,}.",
         ),
         _Bound(
             "reply store on the driver's disk",
