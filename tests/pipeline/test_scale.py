@@ -91,6 +91,14 @@ class TestCaptions:
         assert of_config.at(3).stage("answer").plan == next(p for p in make_plan(config) if p.stage == "answer")
         assert of_config.at(N).stage("answer").plan.prompt_tokens < scaler().at(N).stage("answer").plan.prompt_tokens
 
+    def test_all_sources_have_a_say_in_the_lengths(self, tmp_path: Path) -> None:
+        for name, caption in (("short", "A cat."), ("long", "A cat on a mat.")):
+            (tmp_path / f"{name}.jsonl").write_text(f'{{"image": "a.jpg", "caption": "{caption}"}}\n' * 100)
+        sources = ", ".join(f"{{format: jsonl, path: {tmp_path}/{name}.jsonl}}" for name in ("short", "long"))
+        of_config = Scaler(load_config(PAPER, [f"images=[{sources}]"]), load_rates())
+        assert (of_config.n_read, of_config.n_descriptions) == (200, 50)
+        assert of_config.description_characters == (len("A cat.") + len("A cat on a mat.")) / 2
+
 
 class TestRates:
     def test_every_rate_has_a_unit_a_basis_and_a_source_that_fits_it(self) -> None:

@@ -76,7 +76,7 @@ def _print_scale(console: Console, scaler: Scaler, scale: Scale, found: Sequence
     console.print(_stored_grid(scale))
     reached = [limit for limit in found if limit.is_reached]
     if reached:
-        console.print(f"\n[bold]What runs out first[/] (of {len(reached)} that do)", highlight=False)
+        console.print(f"\n[bold]What runs out first[/] ({len(reached[:_N_LIMITS])} of {len(reached)})", highlight=False)
         for number, limit in enumerate(reached[:_N_LIMITS], start=1):
             needed, available = _amount(limit.needed, limit.unit), _amount(limit.available, limit.unit)
             told = f"{limit.name}: up to {available}, {needed} are needed; reached at {limit.reached_at:,} images."
@@ -140,9 +140,10 @@ def _stored_grid(scale: Scale) -> Grid:
 def _basis(scaler: Scaler) -> str:
     """Return what the figures rest on: what was read, what is measured and what is assumed."""
     rates = {name: getattr(scaler.rates, name) for name in type(scaler.rates).model_fields}
-    told = [f"Descriptions as long as those of the first {scaler.n_read:,} captions." if scaler.n_read else ""]
-    if not scaler.n_read:
-        told = [f"No captions are here: assumed descriptions of {scaler.description_characters:,.0f} characters."]
+    length = f"{scaler.description_characters:,.0f} characters"
+    told = [f"No captions are here: assumed descriptions of {length}."]
+    if scaler.n_read:
+        told = [f"Descriptions of {length}: the mean of {scaler.n_descriptions:,} of the config's own."]
     if scaler.faults:
         told += [f"Not read: {', '.join(scaler.faults)}; `mminstruct plan` without --scale says why."]
     told += ["core h: shared by as many cores as there are. driver h: one process."]

@@ -3,9 +3,9 @@
     config ─► prompts as long as they really are ─► requests, tokens ─┐
     rates.yaml ─► seconds, bytes of one image, request or row ────────┴─► hours, storage, memory at n images
 
-Where the config's captions can be read, the first of them give the lengths; else descriptions are assumed to be as long
-as the `describe` stage's. What a stage does part by part on one process is its driver hours; what any number of cores
-or GPUs can share is apart.
+Where the config's captions can be read, the first of them give the lengths, the sources in turns; else descriptions are
+assumed to be as long as the `describe` stage's. What a stage does part by part on one process is its driver hours; what
+any number of cores or GPUs can share is apart.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, zip_longest
 from statistics import mean
 
 from mminstruct.config.encoders import ClipEncoder
@@ -84,7 +84,9 @@ class Scaler:
         self.config = config
         self.rates = rates
         self.faults: dict[str, str] = {}  # why a source could not be read, by its name
-        records = [record for source in config.images for record in self._first_records(source)]
+        # Sources in turns, for the prompts are rendered with the first descriptions alone.
+        in_turns = chain.from_iterable(zip_longest(*map(self._first_records, config.images)))
+        records = [record for record in in_turns if record is not None]
         self.n_read = len(records)  # captions; 0: their length is assumed
         self._captions = Captions(records or [_assumed_record()], config.describe)
         self._planner = Planner(config, self._captions)
@@ -97,6 +99,11 @@ class Scaler:
         except SourceError as error:
             self.faults[source.name] = str(error)
             return []
+
+    @property
+    def n_descriptions(self) -> int:
+        """How many descriptions gave the lengths."""
+        return len(self._captions.descriptions)
 
     @property
     def description_characters(self) -> float:
