@@ -13,6 +13,7 @@ import click
 
 from mminstruct import STAGES
 from mminstruct.cli import cli
+from mminstruct.cli.scale import count, tell_scale
 from mminstruct.errors import RunInterrupted
 
 if TYPE_CHECKING:
@@ -86,12 +87,28 @@ def init(file: Path) -> None:
 @_CONFIG
 @_RUN_DIR
 @_OVERRIDES
+@click.option(
+    "--scale",
+    "n_images",
+    type=count,
+    metavar="N_IMAGES",
+    help="For so many images, as 1e8 or 100M, not the config's own.",
+)
+@click.option("--rates", type=click.Path(dir_okay=False, path_type=Path), help="With --scale: rates of your own.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(config: Path, run_dir: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def plan(
+    config: Path,
+    run_dir: str | None,
+    overrides: tuple[str, ...],
+    n_images: int | None,
+    rates: Path | None,
+    as_json: bool,
+) -> None:
     """Say what a run of CONFIG would ask and cost, without any request.
 
     Prompt tokens are estimated from the real prompts; replies' lengths are assumptions, which the table states. Costs
-    need `price` in the config's `llm`.
+    need `price` in the config's `llm`. With `--scale` also hours, storage and what runs out first; the config's
+    captions are then a sample, or not there yet.
     """
     from dataclasses import asdict
 
@@ -99,7 +116,13 @@ def plan(config: Path, run_dir: str | None, overrides: tuple[str, ...], as_json:
     from mminstruct.config.file import load_config
     from mminstruct.pipeline.plan import make_plan
 
-    stages = make_plan(load_config(config, _with_run_dir(overrides, run_dir)))
+    if rates is not None and n_images is None:
+        raise click.UsageError("--rates is for --scale; give the number of images too.")
+    loaded = load_config(config, _with_run_dir(overrides, run_dir))
+    if n_images is not None:
+        tell_scale(loaded, n_images, rates, as_json)
+        return
+    stages = make_plan(loaded)
     if as_json:
         click.echo(json.dumps([asdict(stage) for stage in stages], indent=2))
     else:

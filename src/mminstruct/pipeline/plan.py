@@ -7,7 +7,7 @@ of rows that a stage rejects; the table says which is which.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -35,12 +35,12 @@ _REPLY_TOKENS: Mapping[PromptStyle, Mapping[str, float]] = {
     "standard": {"augment": 24, "summarize": 19, "exemplars": 200, "answer": 200},
     "small": {"augment": 15, "summarize": 17, "exemplars": 144, "answer": 149},
 }
-_DESCRIPTION_TOKENS = 230
+DESCRIPTION_TOKENS = 230
 _CHECK_TOKENS = 27
 _ENOUGH_SEEN = 20  # requests in the store, to be believed more than an assumption
 _PIXELS_PER_TOKEN = 28 * 28  # of an image: Qwen2-VL's (arXiv 2409.12191); other models differ widely
 _SIDES = 4 / 3  # assumed shape of an image as it is sent
-_TO_COME = "x" * round(_DESCRIPTION_TOKENS * CHARACTERS_PER_TOKEN)  # a description not yet written
+_TO_COME = "x" * round(DESCRIPTION_TOKENS * CHARACTERS_PER_TOKEN)  # a description not yet written
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +66,10 @@ def make_plan(config: RunConfig) -> list[StagePlan]:
         for record in chain.from_iterable(read_source(source) for source in config.images)
         if isinstance(record, CaptionRecord)
     )
-    captions = _Captions(records, config.describe)
-    n_images = captions.n_images
-    n_raw = config.augment.n_instructions
-    n_clusters = min(config.summarize.n_clusters, n_raw)
-    n_instructions = round(n_clusters * _KEPT)
-    per_image = min(config.match.per_image, n_instructions)
-    cap = config.match.max_per_instruction
-    n_matches = min(n_images * per_image, n_instructions * cap) if cap else n_images * per_image
-    planner = _Planner(config, captions.descriptions)
-    return [
-        StagePlan("images", n_images),
-        *([planner.describe(captions)] if config.describe.is_on else []),
-        planner.stage("augment", n_raw, n_raw),
-        planner.stage("summarize", n_instructions, n_clusters)
-        if config.summarize.method == "summary"
-        else StagePlan("summarize", n_instructions),
-        StagePlan("match", n_matches),
-        planner.stage("exemplars", n_instructions * config.exemplars.per_instruction),
-        planner.stage("answer", n_matches),
-        StagePlan("filter", n_matches),
-        StagePlan("split", n_matches),
-    ]
+    return Planner(config, Captions(records, config.describe)).stages()
 
 
-class _Captions:
+class Captions:
     """What is to be known of all captions: how many images, which of them are described, and some examples."""
 
     def __init__(self, records: Iterable[CaptionRecord], config: DescribeConfig) -> None:
@@ -108,33 +87,67 @@ class _Captions:
             self.n_wanted += is_wanted
 
 
-class _Planner:
-    """Renders each stage's prompt with real descriptions to see how long it is."""
+class Planner:
+    """Renders each stage's prompt with real descriptions to see how long it is, and multiplies."""
 
-    def __init__(self, config: RunConfig, descriptions: Sequence[str]) -> None:
+    def __init__(self, config: RunConfig, captions: Captions) -> None:
         self._config = config
-        self._descriptions = descriptions or [""]
+        self._captions = captions
+        self._descriptions = captions.descriptions or [""]
         self._backends = Backends(config)
         self._seen = _seen(config)
+        self._lengths: dict[str, float] = {}  # mean characters of a stage's prompt
 
-    def stage(self, stage: str, n_rows: int, n_requests: int | None = None) -> StagePlan:
+    def stages(self, n_images: int | None = None) -> list[StagePlan]:
+        """Return the plan, one entry a stage; for `n_images` where they are not those of the captions."""
+        config = self._config
+        n_images = self._captions.n_images if n_images is None else n_images
+        n_raw = config.augment.n_instructions
+        n_clusters = min(config.summarize.n_clusters, n_raw)
+        n_instructions = round(n_clusters * _KEPT)
+        per_image = min(config.match.per_image, n_instructions)
+        cap = config.match.max_per_instruction
+        n_matches = min(n_images * per_image, n_instructions * cap) if cap else n_images * per_image
+        return [
+            StagePlan("images", n_images),
+            *([self._describe(n_images)] if config.describe.is_on else []),
+            self._stage("augment", n_raw, n_raw),
+            self._stage("summarize", n_instructions, n_clusters)
+            if config.summarize.method == "summary"
+            else StagePlan("summarize", n_instructions),
+            StagePlan("match", n_matches),
+            self._stage("exemplars", n_instructions * config.exemplars.per_instruction),
+            self._stage("answer", n_matches),
+            StagePlan("filter", n_matches),
+            StagePlan("split", n_matches),
+        ]
+
+    def _stage(self, stage: str, n_rows: int, n_requests: int | None = None) -> StagePlan:
         """Return the plan of an LLM stage; one request a row unless told otherwise."""
         n_requests = n_rows if n_requests is None else n_requests
-        prompt = self._backends.prompt(stage)
-        lengths = [_length(prompt.render(self._variables(stage, text))) for text in self._descriptions]
-        reply_tokens = n_requests * self._reply_tokens(stage)
-        return self._plan(stage, n_rows, n_requests, n_requests * mean(lengths) / CHARACTERS_PER_TOKEN, reply_tokens)
+        if stage not in self._lengths:
+            prompt = self._backends.prompt(stage)
+            self._lengths[stage] = mean(
+                [_length(prompt.render(self._variables(stage, text))) for text in self._descriptions]
+            )
+        prompt_tokens = n_requests * self._lengths[stage] / CHARACTERS_PER_TOKEN
+        return self._plan(stage, n_rows, n_requests, prompt_tokens, n_requests * self._reply_tokens(stage))
 
-    def describe(self, captions: _Captions) -> StagePlan:
+    def _describe(self, n_images: int) -> StagePlan:
         """Return the plan of the stage that sees images: those wanted are described, and all are checked if at all."""
-        config, n_wanted = self._config.describe, captions.n_wanted
-        n_checked = captions.n_images if config.check else 0
-        write, check = self._backends.prompt("describe"), self._backends.check_prompt
-        n_characters = n_wanted * mean([_length(write.render({"caption": text})) for text in captions.wanted or [""]])
-        n_characters += n_checked * mean([_length(check.render({"description": text})) for text in self._descriptions])
-        n_tokens = n_characters / CHARACTERS_PER_TOKEN + (n_wanted + n_checked) * _picture_tokens(config.max_side)
-        reply_tokens = n_wanted * _DESCRIPTION_TOKENS + n_checked * _CHECK_TOKENS
-        return self._plan("describe", captions.n_images, n_wanted + n_checked, n_tokens, reply_tokens)
+        config, captions = self._config.describe, self._captions
+        n_wanted = round(n_images * captions.n_wanted / captions.n_images) if captions.n_images else 0
+        n_checked = n_images if config.check else 0
+        if "describe" not in self._lengths:
+            write, check = self._backends.prompt("describe"), self._backends.check_prompt
+            self._lengths["describe"] = mean(
+                [_length(write.render({"caption": text})) for text in captions.wanted or [""]]
+            )
+            self._lengths["check"] = mean([_length(check.render({"description": text})) for text in self._descriptions])
+        n_characters = n_wanted * self._lengths["describe"] + n_checked * self._lengths["check"]
+        n_tokens = n_characters / CHARACTERS_PER_TOKEN + (n_wanted + n_checked) * picture_tokens(config.max_side)
+        reply_tokens = n_wanted * DESCRIPTION_TOKENS + n_checked * _CHECK_TOKENS
+        return self._plan("describe", n_images, n_wanted + n_checked, n_tokens, reply_tokens)
 
     def _reply_tokens(self, stage: str) -> float:
         """Return the mean length of a reply, seen or assumed."""
@@ -190,7 +203,8 @@ def _seen(config: RunConfig) -> dict[str, float]:
     }
 
 
-def _picture_tokens(max_side: int) -> float:
+def picture_tokens(max_side: int) -> float:
+    """Return the tokens that an image takes in a prompt, assumed."""
     return max_side * max_side / _SIDES / _PIXELS_PER_TOKEN
 
 
