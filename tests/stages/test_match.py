@@ -12,7 +12,7 @@ from scipy.stats import chisquare, kstest
 from mminstruct.config.match import MatchConfig
 from mminstruct.encoders.protocols import Embeddings
 from mminstruct.rows import Image, Instruction, Match, Reason, Reject, content_id
-from mminstruct.stages.match import Matcher, balance, gumbel_noise
+from mminstruct.stages.match import Matcher, balance
 
 
 def make_images(n: int) -> list[Image]:
