@@ -3,8 +3,8 @@
     features (n, d), instructions (m, d) ─► scores, a tile at a time ─► positions, scores, ranks (n, k)
 
 The result depends on seed, image and the draws before it alone: not on how images are cut into calls, on the number of
-threads, or on the processor's order of additions (`unit_grid`). Tiles are computed by threads; where there are caps, one
-thread goes through them in the images' order and draws anew what a thread drew while an instruction was still open.
+threads, or on the processor's order of additions (see `to_unit_grid`). Threads compute the tiles. Where there are caps,
+one goes through them in the images' order and draws anew what was drawn while an instruction was still open.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mminstruct.encoders.protocols import Embeddings
-from mminstruct.stages.weighted_draw import Floats, Ints, draw_weighted, grouped_width
+from mminstruct.stages.weighted_draw import Floats, Ints, draw_weighted, grouped_width, levels_room
 
-_TILE_SCORES = 160_000  # of one tile: its scores and weights then stay in a core's own cache
+_TILE_SCORES = 1_250_000  # of one tile: with fewer, threads wait for the interpreter's lock more than they compute
+_LEAST_ROWS = 256  # of a tile, where there are images enough
 _AFTER_CAP = 64  # images drawn at first after an instruction got full: another may soon be
 _OUTSIDE = np.float32(-2)  # the score of columns that only fill up the width
 
@@ -65,6 +67,7 @@ class Drawer:
         self._k = min(rule.per_image, n)
         self._table = np.zeros((d, grouped_width(n)), np.float32)
         self._table[:, :n] = np.rint(instructions.T * _INSTRUCTION_UNITS) / _INSTRUCTION_UNITS
+        self._tile_rows = max(16, min(4096, _TILE_SCORES // max(1, self._table.shape[1])))
         self._n_threads = n_threads or os.cpu_count() or 1
         self._one_blas_thread = _blas_limit()
 
@@ -80,8 +83,12 @@ class Drawer:
             n_full=np.zeros(n, np.int64),
         )
 
+        rooms: deque[_Room] = deque()
+
         def start(first: int, stop: int) -> _Tile:
-            tile = _Tile(first, self._scores(features[first:stop]), uniforms(self._seed, keys[first:stop], k))
+            room = rooms.popleft() if rooms else _Room(self._tile_rows, self._table.shape)
+            scores = self._scores(features[first:stop], room)
+            tile = _Tile(first, scores, uniforms(self._seed, keys[first:stop], k), room)
             full = self._full()
             tile.positions, tile.full = self._draw(tile, 0, len(tile.scores), full), full
             if self._rule.max_per_instruction is None:
@@ -95,18 +102,21 @@ class Drawer:
                 else:
                     self._keep_to_caps(tile, drawn)
                     self._finish(tile, drawn)
+                rooms.append(tile.room)
         return drawn
 
     def _cuts(self, n: int) -> list[tuple[int, int]]:
         """Return first and stop of tiles of about equal size."""
-        rows = max(16, min(2048, _TILE_SCORES // self._table.shape[1]))
-        bounds = np.linspace(0, n, -(-n // rows) + 1).astype(int).tolist()
-        return list(zip(bounds, bounds[1:], strict=False))
+        n_tiles = max(-(-n // self._tile_rows), min(self._n_threads, -(-n // _LEAST_ROWS)))
+        bounds = np.linspace(0, n, n_tiles + 1).astype(int).tolist()
+        return list(pairwise(bounds))
 
-    def _scores(self, features: Embeddings) -> Floats:
-        scores = unit_grid(features) @ self._table
+    def _scores(self, features: Embeddings, room: _Room) -> Floats:
+        grid, scores = room.grid[: len(features)], room.scores[: len(features)]
+        to_unit_grid(features, grid)
+        np.matmul(grid, self._table, out=scores)
         scores[:, len(self.counts) :] = _OUTSIDE
-        return scores  # type: ignore[no-any-return]
+        return scores
 
     def _full(self) -> npt.NDArray[np.bool_]:
         """Return `(m,)`: which instructions have reached their cap."""
@@ -114,14 +124,14 @@ class Drawer:
         return np.zeros(len(self.counts), bool) if cap is None else self.counts >= cap
 
     def _draw(self, tile: _Tile, first: int, stop: int, full: npt.NDArray[np.bool_]) -> Ints:
-        """Return `(stop - first, k)` positions, drawn from those that are not full and over `min_score`; -1 for none."""
+        """Return `(stop - first, k)` positions of those that are not full nor under `min_score`; -1 for none."""
         rule, scores = self._rule, tile.scores[first:stop]
         allowed = np.zeros(scores.shape[1], bool)
         allowed[: len(full)] = ~full
         if rule.sampling == "top_k":
-            return _highest(scores, allowed, rule.min_score, self._k)
+            return _highest(scores, allowed, rule.min_score, self._k, tile.room.weights[0])
         temperature = rule.temperature if rule.sampling == "softmax" else None
-        return draw_weighted(scores, allowed, rule.min_score, temperature, tile.uniforms[first:stop])
+        return draw_weighted(scores, allowed, rule.min_score, temperature, tile.uniforms[first:stop], tile.room.weights)
 
     def _count(self, positions: Ints) -> None:
         self.counts += np.bincount(positions[positions >= 0], minlength=len(self.counts))
@@ -161,7 +171,7 @@ class Drawer:
         """Write a tile's draws, the highest score first, with their scores and ranks."""
         positions, scores = tile.positions, tile.scores
         rows = np.arange(len(scores))[:, None]
-        ranks = ranks_of(scores, positions)
+        ranks = ranks_of(scores, positions, tile.room.higher)
         if self._rule.sampling != "top_k":
             width = scores.shape[1]  # of two equal scores the first position comes first
             order = np.argsort(np.where(positions < 0, width * width, ranks * width + positions), axis=1)
@@ -175,36 +185,50 @@ class Drawer:
             drawn.best_scores[tile.first + nothing] = scores[nothing].max(axis=1)
 
 
+class _Room:
+    """The arrays that a tile is worked on in, used again and again: the system takes its time to give new ones."""
+
+    def __init__(self, n_rows: int, table_shape: tuple[int, int]) -> None:
+        d, width = table_shape
+        self.grid = np.empty((n_rows, d), np.float32)
+        self.scores = np.empty((n_rows, width), np.float32)
+        self.weights = levels_room(n_rows, width)
+        self.higher = np.empty((n_rows, width), bool)
+
+
 class _Tile:
     """The images of one tile."""
 
-    def __init__(self, first: int, scores: Floats, uniforms: Floats) -> None:
+    def __init__(self, first: int, scores: Floats, uniforms: Floats, room: _Room) -> None:
         self.first = first  # number of its first image
         self.scores = scores  # (t, width)
         self.uniforms = uniforms  # (t, k)
+        self.room = room
         self.positions: Ints = np.empty((0, 0), np.int64)  # (t, k), drawn when `full` were full
         self.full: npt.NDArray[np.bool_] = np.empty(0, bool)
 
 
+_GRID_ROWS = 64
 _IMAGE_UNITS = 2.0**12
 _INSTRUCTION_UNITS = 2.0**11
 _SHIFT = np.float32(1.5 * 2**23 / _IMAGE_UNITS)
 
 
-def unit_grid(features: Embeddings) -> Embeddings:
-    """Return `(t, d)` features rounded to multiples of 2^-12.
+def to_unit_grid(features: Embeddings, grid: Embeddings) -> None:
+    """Write `(t, d)` features, rounded to multiples of 2^-12, to `grid`.
 
     With instructions rounded to 2^-11, products are multiples of 2^-23; unit vectors' sums of them stay within ±2, and
     float32 has room for that without rounding. So the sum is the same in whatever order it is taken: no BLAS, thread or
     tile changes a bit of it. The price is an error of about 0.00016 (standard deviation) in a similarity.
     """
-    grid = features + _SHIFT  # float32 keeps no smaller digits beside so large a number
-    grid -= _SHIFT
-    return grid  # type: ignore[no-any-return]
+    for first in range(0, len(grid), _GRID_ROWS):  # while they are in the core's nearest cache
+        rows = grid[first : first + _GRID_ROWS]
+        np.add(features[first : first + _GRID_ROWS], _SHIFT, out=rows)  # float32 keeps no smaller digits beside it
+        rows -= _SHIFT
 
 
 def uniforms(seed: int, keys: npt.NDArray[np.uint64], k: int) -> Floats:
-    """Return `(n, k)` uniform numbers in [0, 1), multiples of 2^-24: splitmix64 (Steele et al. 2014) of seed and key."""
+    """Return `(n, k)` uniform numbers in [0, 1), 24 bits of splitmix64 (Steele et al. 2014) over seed and key."""
     with np.errstate(over="ignore"):
         start = _mixed(keys + np.uint64(seed))[:, None]
         numbers = _mixed(start + np.arange(1, k + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
@@ -217,27 +241,30 @@ def _mixed(z: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def ranks_of(scores: Floats, positions: Ints) -> Ints:
+def ranks_of(scores: Floats, positions: Ints, room: npt.NDArray[np.bool_]) -> Ints:
     """Return `(t, k)`: how many of a row's scores are higher than the one at each of its `(t, k)` positions.
 
     `scores` is `(t, width)` with a width of full eights: truth values are added up eight at a time, as bytes of a word.
+    `room` holds as many truth values or more, of no meaning.
     """
     rows = np.arange(len(scores))
     ranks = np.zeros(positions.shape, np.int64)
-    higher = np.empty(scores.shape, bool)
+    higher = room[: len(scores)]
     words = higher.view(np.uint64)
     for column in range(positions.shape[1]):
         np.greater(scores, scores[rows, positions[:, column]][:, None], out=higher)
         for first in range(0, words.shape[1], 255):  # a byte holds no more
-            sums = words[:, first : first + 255].sum(axis=1)
-            ranks[:, column] += sums.view(np.uint8).reshape(-1, 8).sum(axis=1, dtype=np.int64)
+            sums = np.einsum("tw->t", words[:, first : first + 255])
+            ranks[:, column] += np.einsum("tb->t", sums.view(np.uint8).reshape(-1, 8).astype(np.int64))
     return ranks
 
 
-def _highest(scores: Floats, allowed: npt.NDArray[np.bool_], min_score: float | None, k: int) -> Ints:
+def _highest(scores: Floats, allowed: npt.NDArray[np.bool_], min_score: float | None, k: int, room: Floats) -> Ints:
     """Return `(t, k)` positions of the highest allowed scores, of equal ones the first; -1 for none."""
     rows = np.arange(len(scores))
-    left = np.where(allowed, scores, -np.inf)
+    left = room[: len(scores)]
+    left[:] = scores
+    left[:, ~allowed] = -np.inf
     positions = np.empty((len(scores), k), np.int64)
     lowest = np.float32(_OUTSIDE if min_score is None else min_score)
     for column in range(k):
@@ -254,7 +281,7 @@ def _in_order(
     waiting: deque[Future[_Tile]] = deque()
     for cut in cuts:
         waiting.append(pool.submit(start, *cut))
-        if len(waiting) > 2 * n_threads:
+        if len(waiting) > n_threads:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
@@ -267,4 +294,4 @@ def _blas_limit() -> Callable[[], AbstractContextManager[object]]:
     except ImportError:
         return nullcontext
     controller = ThreadpoolController()
-    return lambda: controller.limit(limits=1)  # type: ignore[no-any-return]
+    return lambda: controller.limit(limits=1)
