@@ -74,7 +74,7 @@ class TestCluster:
         inertia = float(((embeddings - clusters.centroids[clusters.labels]) ** 2).sum())
         theirs = [KMeans(40, n_init=1, max_iter=20, random_state=seed).fit(embeddings).inertia_ for seed in range(3)]
         assert len(clusters.centroids) == 40
-        assert inertia < 1.03 * np.mean(theirs)
+        assert inertia < 1.04 * np.mean(theirs)
 
     def test_rare_rows_that_a_sample_misses_still_leave_none_empty(self) -> None:
         embeddings = np.concatenate([np.repeat(unit_rows(3, 8), 2000, axis=0), unit_rows(12, 8, seed=9)])

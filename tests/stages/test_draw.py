@@ -141,10 +141,10 @@ class TestUniforms:
         assert kstest(uniforms(0, keys(20_000), 3).ravel(), "uniform").pvalue > 0.01
 
     def test_are_the_same_for_ever(self) -> None:
-        assert (
-            uniforms(1, np.array([2, 3], np.uint64), 2)[0].tolist()
-            == uniforms(0, np.array([3], np.uint64), 2)[0].tolist()
-        )
+        assert uniforms(0, np.array([3], np.uint64), 2).tolist() == [[0.8153613805770874, 0.4350892901420593]]
+
+    def test_depend_on_the_seed(self) -> None:
+        assert not np.array_equal(uniforms(0, keys(9), 3), uniforms(2**60 + 5, keys(9), 3))
 
 
 class TestRanks:

@@ -22,9 +22,9 @@ from mminstruct.encoders.protocols import Embeddings
 Array = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-_SEED_ROWS = 24  # rows a cluster that the seeds are chosen from
-_SAMPLE_ROWS = 64  # rows a cluster that the centroids are trained on
-_N_SAMPLE_STEPS = 12
+_SEED_ROWS = 50  # rows a cluster that the seeds are chosen from
+_SAMPLE_ROWS = 100  # rows a cluster that the centroids are trained on
+_N_SAMPLE_STEPS = 10
 _N_FULL_STEPS = 4
 _CANDIDATES = 6  # for one seed
 _SEEDS_AT_ONCE = 32
