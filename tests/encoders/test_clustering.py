@@ -1,12 +1,10 @@
-import sys
-
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from mminstruct.encoders.clustering import cluster, nearest_members
 from mminstruct.encoders.protocols import Embeddings
-from mminstruct.errors import MissingExtraError
 
 
 def unit_rows(n: int, d: int, seed: int = 0) -> Embeddings:
@@ -69,10 +67,20 @@ class TestCluster:
         assert clusters.centroids.shape == (0, 384)
         assert nearest_members(np.empty((0, 384), np.float32), clusters, 3) == []
 
-    def test_missing_scikit_learn_names_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
-        with pytest.raises(MissingExtraError, match="pip install scikit-learn"):
-            cluster(unit_rows(4, 8), 2, seed=0)
+    def test_as_good_as_scikit_learn_with_a_sample(self) -> None:
+        embeddings = np.asarray(np.repeat(blobs(60, 60), 2, axis=0) + 0.3 * unit_rows(7200, 16, seed=5), np.float32)
+        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+        clusters = cluster(embeddings, 40, seed=0)
+        inertia = float(((embeddings - clusters.centroids[clusters.labels]) ** 2).sum())
+        theirs = [KMeans(40, n_init=1, max_iter=20, random_state=seed).fit(embeddings).inertia_ for seed in range(3)]
+        assert len(clusters.centroids) == 40
+        assert inertia < 1.04 * np.mean(theirs)
+
+    def test_rare_rows_that_a_sample_misses_still_leave_none_empty(self) -> None:
+        embeddings = np.concatenate([np.repeat(unit_rows(3, 8), 2000, axis=0), unit_rows(12, 8, seed=9)])
+        clusters = cluster(embeddings, 10, seed=0)
+        assert len(clusters.centroids) == 10
+        assert np.bincount(clusters.labels, minlength=10).min() > 0
 
 
 class TestNearestMembers:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from mminstruct.encoders.k_means import k_means
 from mminstruct.encoders.protocols import Embeddings
-from mminstruct.errors import MissingExtraError
+
+_BLOCK_ROWS = 65_536  # of offsets held at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +22,23 @@ class Clusters:
 
 
 def cluster(embeddings: Embeddings, n_clusters: int, seed: int) -> Clusters:
-    """Divide `(n, d)` embeddings into at most `n_clusters` by k-means with k-means++ (Arthur and Vassilvitskii 2007).
+    """Divide `(n, d)` embeddings into at most `n_clusters` by k-means.
 
-    There are fewer where fewer different rows exist. Raises MissingExtraError where scikit-learn is not installed.
+    There are fewer where fewer different rows exist; rows within 0.001 of each other may count as one.
     """
     if len(embeddings) == 0:
         return Clusters(np.empty(0, np.int32), np.empty(embeddings.shape, np.float32))
-    try:
-        from sklearn.cluster import KMeans
-        from sklearn.exceptions import ConvergenceWarning
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "Clustering instructions", "pip install scikit-learn") from error
-    k = min(n_clusters, len(np.unique(embeddings, axis=0)))
-    k_means = KMeans(k, init="k-means++", n_init=1, random_state=seed % 2**32)
-    # Threads add up their sums in the order in which they end: with one, the last digits are the same each time.
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # rows that nearly coincide may leave a cluster empty
-        k_means.fit(np.ascontiguousarray(embeddings, np.float32))
-    used, labels = np.unique(k_means.labels_, return_inverse=True)
-    return Clusters(labels.astype(np.int32), k_means.cluster_centers_[used].astype(np.float32))
+    rows = np.ascontiguousarray(embeddings, np.float32)
+    return Clusters(*k_means(rows, min(n_clusters, len(rows)), seed))
 
 
 def nearest_members(embeddings: Embeddings, clusters: Clusters, n: int) -> list[list[int]]:
     """Return for each cluster the positions of its `n` members nearest to the centroid, nearest first."""
-    offsets = embeddings - clusters.centroids[clusters.labels]
-    distances = np.einsum("nd,nd->n", offsets, offsets)
+    distances = np.empty(len(embeddings), np.float32)
+    for start in range(0, len(embeddings), _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        offsets = embeddings[block] - clusters.centroids[clusters.labels[block]]
+        distances[block] = np.einsum("nd,nd->n", offsets, offsets)
     order = np.lexsort((distances, clusters.labels))  # stable: equals stay in the order of their positions
     starts = np.searchsorted(clusters.labels[order], np.arange(len(clusters.centroids)))
     return [members[:n].tolist() for members in np.split(order, starts[1:])] if len(embeddings) else []

@@ -10,19 +10,19 @@ CLIP similarity and publishes no more than that: the rule here is our choice (se
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
 from mminstruct.config.match import MatchConfig
 from mminstruct.encoders.protocols import Embeddings
-from mminstruct.rows import Image, Instruction, Match, Reason, Reject, content_id
+from mminstruct.rows import Image, Instruction, Match, Reason, Reject
+from mminstruct.stages.draw import Drawer, DrawRule
 
-Floats = npt.NDArray[np.float64]
-_DECIMALS = 6  # of a score; the digits after them depend on how many images are multiplied at once
+_DECIMALS = 6  # of a score as it is written
 
 
 class Matcher:
@@ -31,12 +31,19 @@ class Matcher:
     def __init__(
         self, instructions: Sequence[Instruction], instruction_embeddings: Embeddings, config: MatchConfig, seed: int
     ) -> None:
-        self.counts: npt.NDArray[np.int64] = np.zeros(len(instructions), np.int64)  # images of each instruction
         self._ids = [instruction.instruction_id for instruction in instructions]
         self._positions = {instruction_id: position for position, instruction_id in enumerate(self._ids)}
-        self._embeddings = np.asarray(instruction_embeddings, np.float64)  # (m, d)
+        self._parts = [_part(instruction_id) for instruction_id in self._ids]
         self._config = config
-        self._seed = seed
+        rule = DrawRule(
+            config.per_image, config.sampling, config.temperature, config.max_per_instruction, config.min_score
+        )
+        self._drawer = Drawer(np.asarray(instruction_embeddings, np.float32), rule, seed)
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """How many images each instruction has got, `(m,)`."""
+        return self._drawer.counts
 
     def count(self, matches: Iterable[Match]) -> None:
         """Count matches that were written before, so that an interrupted run goes on where it was."""
@@ -47,66 +54,39 @@ class Matcher:
         """Return each image's matches, the best-scoring first, or its reject; `image_embeddings` is `(n, d)`."""
         if not self._ids or not images:
             return [self._reject(image, "there is no instruction to match with") for image in images]
-        scores = np.round(np.asarray(image_embeddings, np.float64) @ self._embeddings.T, _DECIMALS)  # (n, m)
-        order = np.argsort(-self._keys(images, scores), axis=1, kind="stable")
-        ranks = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+        keys = np.frombuffer(bytes.fromhex("".join(image.image_id for image in images)), "<u8")
+        drawn = self._drawer.draw(np.asarray(image_embeddings, np.float32), keys)
+        scores = np.round(drawn.scores.astype(np.float64), _DECIMALS).tolist()
+        positions, ranks, n_drawn = drawn.positions.tolist(), drawn.ranks.tolist(), drawn.n_drawn.tolist()
         results: list[Match | Reject] = []
-        for image, row_scores, row_order, row_ranks in zip(images, scores, order, ranks, strict=True):
-            drawn = self._draw(row_scores, row_order)
-            self.counts[drawn] += 1
-            for position in drawn[np.argsort(row_ranks[drawn])].tolist():
-                match_id = content_id(image.image_id, self._ids[position])
-                score, rank = float(row_scores[position]), int(row_ranks[position])
-                results.append(Match(match_id, image.image_id, self._ids[position], score, rank))
-            if not len(drawn):
-                results.append(self._reject(image, self._why_none(row_scores)))
+        for number, (image, n) in enumerate(zip(images, n_drawn, strict=True)):
+            image_id = image.image_id
+            part = _part(image_id)
+            for position, score, rank in zip(positions[number][:n], scores[number], ranks[number], strict=False):
+                match_id = blake2b(part + self._parts[position], digest_size=8).hexdigest()
+                results.append(Match(match_id, image_id, self._ids[position], score, rank))
+            if not n:
+                why = self._why_none(float(drawn.best_scores[number]), int(drawn.n_full[number]))
+                results.append(self._reject(image, why))
         return results
 
-    def _keys(self, images: Sequence[Image], scores: Floats) -> Floats:
-        """Return `(n, m)` numbers of which an image's highest are its instructions.
-
-        With softmax, score / temperature + Gumbel noise, times the temperature: taking the highest is drawing from
-        the softmax without replacement (Gumbel-top-k; Vieira 2014, Kool et al. 2019). The noise alone draws from all
-        alike.
-        """
-        if self._config.sampling == "top_k":
-            return scores
-        noise = np.stack([gumbel_noise(self._seed, image.image_id, len(self._ids)) for image in images])
-        if self._config.sampling == "random":
-            return noise
-        return scores + self._config.temperature * noise
-
-    def _draw(self, scores: Floats, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the first `per_image` positions in `order` that are over `min_score` and under their cap."""
+    def _why_none(self, best_score: float, n_full: int) -> str:
         config = self._config
-        if config.min_score is not None:
-            order = order[scores[order] >= config.min_score]
-        if config.max_per_instruction is not None:
-            order = order[self.counts[order] < config.max_per_instruction]
-        return order[: config.per_image]
-
-    def _why_none(self, scores: Floats) -> str:
-        config = self._config
-        found = [f"best score {scores.max():.3f}"]
+        found = [f"best score {best_score:.3f}"]
         if config.min_score is not None:
             found.append(f"min_score {config.min_score}")
         if (cap := config.max_per_instruction) is not None:
-            n_capped = int((self.counts >= cap).sum())
-            found.append(f"{n_capped} of {len(scores)} instructions at max_per_instruction {cap}")
+            found.append(f"{n_full} of {len(self._ids)} instructions at max_per_instruction {cap}")
         return ", ".join(found)
 
     def _reject(self, image: Image, detail: str) -> Reject:
         return Reject(image.image_id, "match", Reason.NO_MATCH, detail, image.description)
 
 
-def gumbel_noise(seed: int, image_id: str, n: int) -> Floats:
-    """Return `(n,)` standard Gumbel numbers that depend on nothing but seed and image, whatever the numpy version.
-
-    −log(−log u), with u uniform on (0, 1) from 52 bits each of a SHAKE-128 digest.
-    """
-    digest = hashlib.shake_128(f"{seed} {image_id}".encode()).digest(8 * n)
-    uniform = ((np.frombuffer(digest, "<u8") >> np.uint64(12)).astype(np.float64) + 0.5) / 2.0**52
-    return -np.log(-np.log(uniform))
+def _part(name: str) -> bytes:
+    """Return what `content_id` hashes of one part; a hundred million ids are worth the short cut."""
+    data = name.encode()
+    return len(data).to_bytes(8, "little") + data
 
 
 @dataclass(frozen=True, slots=True)
