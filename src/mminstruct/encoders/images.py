@@ -1,0 +1,221 @@
+"""Image files to a vision tower's input, in threads, ahead of the tower.
+
+    path ─► bytes ─► upright RGB, a large JPEG at ½, ¼ or ⅛ of its size ─► resize ─► crop ─► one uint8 array a batch
+    batch (b, 3, h, w) uint8 ─► the device ─► float32, rescaled and normalised in one go
+
+What the checkpoint's processor asks for is done by a short way where it is the usual (`Preparation`), and by that
+processor itself where it is anything else. Decoding and resizing leave Python's lock alone, so threads use every core.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Self
+
+import PIL.Image
+
+from mminstruct.errors import RunError
+from mminstruct.imaging import BadImage, decode_image, decode_reduced, read_image_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_N_AHEAD = 2  # batches in the works while the tower has one: the threads never wait for it at a batch's end
+_PROCESSORS = ("CLIPImageProcessorPil", "SiglipImageProcessorPil")
+_FILTERS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers: the filters that torch has too, with the same results
+_LONG = 4  # where a side is resized to so many times what is left of it, Pillow cuts first
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What is done to an image: resize, centred crop, and a factor and a term for each channel."""
+
+    resize: int | tuple[int, int]  # the shorter side, or height and width whatever the shape was
+    crop: tuple[int, int]  # height and width of the result
+    filter: str
+    scale: tuple[float, ...]  # red, green, blue, for values 0 to 255
+    shift: tuple[float, ...]
+
+    @classmethod
+    def of(cls, processor: Any) -> Self | None:
+        """Return what a CLIP or SigLIP processor of transformers does, or None where it does anything unusual."""
+        if type(processor).__name__ not in _PROCESSORS or not processor.do_resize or processor.do_pad:
+            return None
+        resize = _sides(processor.size)
+        # Without a crop every image that keeps its shape would have a size of its own.
+        crop = _sides(processor.crop_size) if processor.do_center_crop else resize
+        resample = _FILTERS.get(processor.resample)
+        if resize is None or not isinstance(crop, tuple) or resample is None:
+            return None
+        least = resize if isinstance(resize, tuple) else (resize, resize)
+        if any(cut > side for cut, side in zip(crop, least, strict=True)):
+            return None  # it would have to be padded
+        factor = processor.rescale_factor if processor.do_rescale else 1.0
+        mean = _of_channels(processor.image_mean if processor.do_normalize else 0.0)
+        std = _of_channels(processor.image_std if processor.do_normalize else 1.0)
+        scale = tuple(factor / each for each in std)
+        shift = tuple(-middle / each for middle, each in zip(mean, std, strict=True))
+        return cls(resize, crop, resample, scale, shift)
+
+    def read_into(self, place: Tensor, data: bytes) -> None:
+        """Decode, resize and crop an image into `place`, `(3, h, w)` uint8. Raises BadImage.
+
+        Nothing but the scaled decoding makes a pixel differ from the processor's by more than two levels of 255.
+        """
+        import torch
+
+        least_side = self.resize if isinstance(self.resize, int) else max(self.resize)
+        image, (width, height) = decode_reduced(data, least_side)
+        size = self._resized(width, height)
+        top, left = ((side - cut) // 2 for side, cut in zip(size, self.crop, strict=True))
+        if max(size) > _LONG * max(self.crop):
+            image, size, top, left = self._cut(image, size, top, left), self.crop, 0, 0
+        resized = torch.nn.functional.interpolate(_planes(image), size, mode=self.filter, antialias=True)
+        place.copy_(resized[0, :3, top : top + self.crop[0], left : left + self.crop[1]])
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Return `(b, 3, h, w)` uint8 as float32 on the same device, rescaled and normalised."""
+        import torch
+
+        scale, shift = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (self.scale, self.shift))
+        return torch.addcmul(shift, pixels.to(torch.float32), scale)
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        """Return the height and width to resize to, rounded as transformers rounds them."""
+        if not isinstance(self.resize, int):
+            return self.resize
+        longer = int(self.resize * max(width, height) / min(width, height))
+        return (longer, self.resize) if width <= height else (self.resize, longer)
+
+    def _cut(self, image: PIL.Image.Image, size: tuple[int, int], top: int, left: int) -> PIL.Image.Image:
+        """Resize to no more than the crop: an image of 20,000 × 20 pixels would become one of 224,000 × 224."""
+        across, down = image.width / size[1], image.height / size[0]
+        height, width = self.crop
+        box = (left * across, top * down, (left + width) * across, (top + height) * down)
+        return image.resize((width, height), PIL.Image.Resampling[self.filter.upper()], box=box)
+
+
+class ImageReader:
+    """Reads images for one checkpoint in threads that live as long as it does."""
+
+    def __init__(self, processor: Any, batch_size: int, device: str) -> None:
+        self._processor = processor
+        self._preparation = Preparation.of(processor)
+        self._batch_size = batch_size
+        self._device = device
+        n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(n_cores, thread_name_prefix="image")
+
+    def batches(self, paths: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+        """Yield the tower's inputs on its device, batch by batch in the order of the paths, reading on meanwhile.
+
+        Raises RunError where an image can no longer be read.
+        """
+        parts = (paths[start : start + self._batch_size] for start in range(0, len(paths), self._batch_size))
+        coming: deque[_Batch] = deque()
+        try:
+            coming.extend(self._begin(part) for part in islice(parts, _N_AHEAD))
+            while coming:
+                batch = coming.popleft()
+                inputs = batch.finish(self._device)
+                coming.extend(self._begin(part) for part in islice(parts, 1))
+                yield inputs
+        finally:  # of an error or Ctrl-C: what is not yet begun stays undone
+            for batch in coming:
+                batch.cancel()
+
+    def _begin(self, paths: Sequence[str]) -> _Batch:
+        """Hand a batch to the threads."""
+        preparation = self._preparation
+        if preparation is None:
+            return _Batch(None, None, [self._pool.submit(self._process, path) for path in paths])
+        import torch
+
+        pixels = torch.empty((len(paths), 3, *preparation.crop), dtype=torch.uint8)
+        reading = [
+            self._pool.submit(_read_into, preparation, place, path) for place, path in zip(pixels, paths, strict=True)
+        ]
+        return _Batch(preparation, pixels, reading)
+
+    def _process(self, path: str) -> dict[str, Any]:
+        try:
+            image = decode_image(read_image_bytes(path))
+        except (OSError, BadImage) as error:
+            raise _unreadable(path, error) from error
+        return dict(self._processor(images=image, return_tensors="pt"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Images in the works: their pixels' places, or, with the checkpoint's own processor, each one's inputs."""
+
+    preparation: Preparation | None
+    pixels: Tensor | None
+    reading: list[Future[Any]]
+
+    def finish(self, device: str) -> dict[str, Tensor]:
+        """Wait for the images and return the tower's inputs."""
+        import torch
+
+        try:
+            read = [future.result() for future in self.reading]
+        except BaseException:
+            self.cancel()
+            raise
+        if self.preparation is not None and self.pixels is not None:
+            return {"pixel_values": self.preparation.normalise(self.pixels.to(device))}
+        return {key: torch.cat([inputs[key] for inputs in read]).to(device) for key in read[0]}
+
+    def cancel(self) -> None:
+        for future in self.reading:
+            future.cancel()
+
+
+def _read_into(preparation: Preparation, place: Tensor, path: str) -> None:
+    try:
+        preparation.read_into(place, read_image_bytes(path))
+    except (OSError, BadImage) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> RunError:
+    return RunError(
+        f"The image {path} can no longer be read: {error}. It was sound when its captions were read; put it "
+        "back, or run again with `--from images`."
+    )
+
+
+def _planes(image: PIL.Image.Image) -> Tensor:
+    """Return an RGB image as `(1, 3 or 4, h, w)` uint8, of which the first three channels count; copies if it must."""
+    import numpy as np
+    import pyarrow as pa
+    import torch
+
+    try:  # Pillow itself keeps RGB in four bytes a pixel, and lends them
+        values = torch.utils.dlpack.from_dlpack(pa.array(image).values).view(image.height, image.width, 4)
+    except (
+        AttributeError,
+        TypeError,
+        ValueError,
+        pa.ArrowException,
+    ):  # Pillow before 11.3, or more than 4 million pixels
+        values = torch.from_numpy(np.array(image))
+    return values.permute(2, 0, 1)[None]
+
+
+def _sides(size: Any) -> int | tuple[int, int] | None:
+    """Return the shorter side or height and width of transformers' SizeDict, None where it says anything else."""
+    sides = {name: int(value) for name, value in dict(size or {}).items() if value}
+    if sides.keys() == {"shortest_edge"}:
+        return sides["shortest_edge"]
+    return (sides["height"], sides["width"]) if sides.keys() == {"height", "width"} else None
+
+
+def _of_channels(value: float | Sequence[float]) -> tuple[float, ...]:
+    """Return a value of each channel, where the checkpoint may give one for all."""
+    return (float(value),) * 3 if isinstance(value, int | float) else tuple(float(each) for each in value)
