@@ -83,7 +83,7 @@ class Preparation:
         import torch
 
         scale, shift = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (self.scale, self.shift))
-        return torch.addcmul(shift, pixels.to(torch.float32), scale)
+        return pixels.to(torch.float32).mul_(scale).add_(shift)
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         """Return the height and width to resize to, rounded as transformers rounds them."""
