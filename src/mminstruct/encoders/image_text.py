@@ -6,7 +6,7 @@ text  ─► the checkpoint's own tokens, cut at its longest length (77, 64) ─
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,9 +62,17 @@ class ImageTextEncoder:
 
         Raises RunError where an image can no longer be read: those of a run were opened at intake, and were sound.
         """
-        return self._stack(
-            [self._encode(self._model.get_image_features, batch) for batch in self._reader.batches(paths)]
-        )
+        return self._stack(list(self.encode_image_batches(paths)))
+
+    def encode_image_batches(
+        self, paths: Sequence[str], content_hashes: Sequence[str] | None = None
+    ) -> Iterator[Embeddings]:
+        """Yield `(b, d)` float32 rows of unit length, batch by batch in the order of the paths.
+
+        With `content_hashes` (`Image.content_hash`), an image that has changed since raises RunError, too.
+        """
+        for inputs in self._reader.batches(paths, content_hashes):
+            yield self._encode(self._model.get_image_features, inputs)
 
     def _tokens(self, texts: list[str]) -> dict[str, Any]:
         limits: dict[str, Any] = {"truncation": True, "max_length": self._max_tokens, "return_tensors": "pt"}

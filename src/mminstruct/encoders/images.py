@@ -13,6 +13,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Self
 import PIL.Image
 
 from mminstruct.errors import RunError
-from mminstruct.imaging import BadImage, decode_image, decode_reduced, read_image_bytes
+from mminstruct.imaging import BadImage, decode_image, decode_reduced, image_hash, read_image_bytes
+from mminstruct.rows import Reason
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +31,8 @@ _N_AHEAD = 2  # batches in the works while the tower has one: the threads never 
 _PROCESSORS = ("CLIPImageProcessorPil", "SiglipImageProcessorPil")
 _FILTERS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers: the filters that torch has too, with the same results
 _LONG = 4  # where a side is resized to so many times what is left of it, Pillow cuts first
+
+_File = tuple[str, str | None]  # path, and the hash of the content that is expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +115,14 @@ class ImageReader:
         n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(n_cores, thread_name_prefix="image")
 
-    def batches(self, paths: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    def batches(self, paths: Sequence[str], content_hashes: Sequence[str] | None = None) -> Iterator[dict[str, Tensor]]:
         """Yield the tower's inputs on its device, batch by batch in the order of the paths, reading on meanwhile.
 
-        Raises RunError where an image can no longer be read.
+        Raises RunError where an image can no longer be read, or is another than `content_hashes` say.
         """
-        parts = (paths[start : start + self._batch_size] for start in range(0, len(paths), self._batch_size))
+        hashes: Sequence[str | None] = [None] * len(paths) if content_hashes is None else content_hashes
+        files = list(zip(paths, hashes, strict=True))
+        parts = (files[start : start + self._batch_size] for start in range(0, len(files), self._batch_size))
         coming: deque[_Batch] = deque()
         try:
             coming.extend(self._begin(part) for part in islice(parts, _N_AHEAD))
@@ -129,25 +135,22 @@ class ImageReader:
             for batch in coming:
                 batch.cancel()
 
-    def _begin(self, paths: Sequence[str]) -> _Batch:
+    def _begin(self, files: Sequence[_File]) -> _Batch:
         """Hand a batch to the threads."""
         preparation = self._preparation
         if preparation is None:
-            return _Batch(None, None, [self._pool.submit(self._process, path) for path in paths])
+            return _Batch(None, None, [self._pool.submit(self._process, file) for file in files])
         import torch
 
-        pixels = torch.empty((len(paths), 3, *preparation.crop), dtype=torch.uint8)
+        pixels = torch.empty((len(files), 3, *preparation.crop), dtype=torch.uint8)
         reading = [
-            self._pool.submit(_read_into, preparation, place, path) for place, path in zip(pixels, paths, strict=True)
+            self._pool.submit(_read_into, preparation, place, file) for place, file in zip(pixels, files, strict=True)
         ]
         return _Batch(preparation, pixels, reading)
 
-    def _process(self, path: str) -> dict[str, Any]:
-        try:
-            image = decode_image(read_image_bytes(path))
-        except (OSError, BadImage) as error:
-            raise _unreadable(path, error) from error
-        return dict(self._processor(images=image, return_tensors="pt"))
+    def _process(self, file: _File) -> dict[str, Any]:
+        with _named(file):
+            return dict(self._processor(images=decode_image(_read(file)), return_tensors="pt"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +179,29 @@ class _Batch:
             future.cancel()
 
 
-def _read_into(preparation: Preparation, place: Tensor, path: str) -> None:
+def _read_into(preparation: Preparation, place: Tensor, file: _File) -> None:
+    with _named(file):
+        preparation.read_into(place, _read(file))
+
+
+def _read(file: _File) -> bytes:
+    path, content_hash = file
+    data = read_image_bytes(path)
+    if content_hash is not None and image_hash(data) != content_hash:
+        raise BadImage(Reason.CHANGED_IMAGE, "found other bytes than when the images were read")
+    return data
+
+
+@contextmanager
+def _named(file: _File) -> Iterator[None]:
+    """Turn what is wrong with an image into an error that names it."""
     try:
-        preparation.read_into(place, read_image_bytes(path))
+        yield
     except (OSError, BadImage) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str, error: Exception) -> RunError:
-    return RunError(
-        f"The image {path} can no longer be read: {error}. It was sound when its captions were read; put it "
-        "back, or run again with `--from images`."
-    )
+        raise RunError(
+            f"The image {file[0]} can no longer be read: {error}. It was sound when its captions were read; put it "
+            "back, or run again with `--from images`."
+        ) from error
 
 
 def _planes(image: PIL.Image.Image) -> Tensor:
