@@ -31,6 +31,7 @@ _N_AHEAD = 2  # batches in the works while the tower has one: the threads never 
 _PROCESSORS = ("CLIPImageProcessorPil", "SiglipImageProcessorPil")
 _FILTERS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers: the filters that torch has too, with the same results
 _LONG = 4  # where a side is resized to so many times what is left of it, Pillow cuts first
+_ROUNDING = 1e-9  # torch rounds the size of the result down: 224 / 240 * 240 must not become 223
 
 _File = tuple[str, str | None]  # path, and the hash of the content that is expected
 
@@ -69,17 +70,27 @@ class Preparation:
     def read_into(self, place: Tensor, data: bytes) -> None:
         """Decode, resize and crop an image into `place`, `(3, h, w)` uint8. Raises BadImage.
 
-        Nothing but the scaled decoding makes a pixel differ from the processor's by more than two levels of 255.
+        Where nothing is decoded smaller, pixels are the processor's but for a level or two of 255; only those that
+        Pillow clips between its two passes (saturated noise) can differ by more, for it orders them by the shape.
         """
         import torch
 
         least_side = self.resize if isinstance(self.resize, int) else max(self.resize)
-        image, (width, height) = decode_reduced(data, least_side)
-        size = self._resized(width, height)
-        top, left = ((side - cut) // 2 for side, cut in zip(size, self.crop, strict=True))
+        image, whole = decode_reduced(data, least_side)
+        height, width = size = self._resized(*whole)
+        top, left = (height - self.crop[0]) // 2, (width - self.crop[1]) // 2
+        # Of 2001 pixels an eighth is 250.125, for which the JPEG library gives 251: the last one is not a whole one.
+        shrunk = round(max(whole) / max(image.size))
+        down, across = whole[1] / shrunk / height, whole[0] / shrunk / width
         if max(size) > _LONG * max(self.crop):
-            image, size, top, left = self._cut(image, size, top, left), self.crop, 0, 0
-        resized = torch.nn.functional.interpolate(_planes(image), size, mode=self.filter, antialias=True)
+            box = (left * across, top * down, (left + self.crop[1]) * across, (top + self.crop[0]) * down)
+            image = image.resize(self.crop[::-1], PIL.Image.Resampling[self.filter.upper()], box=box)
+            down = across = 1.0
+            top = left = 0
+        factors = [(1 + _ROUNDING) / down, (1 + _ROUNDING) / across]
+        resized = torch.nn.functional.interpolate(
+            _planes(image), scale_factor=factors, mode=self.filter, antialias=True, recompute_scale_factor=False
+        )
         place.copy_(resized[0, :3, top : top + self.crop[0], left : left + self.crop[1]])
 
     def normalise(self, pixels: Tensor) -> Tensor:
@@ -95,13 +106,6 @@ class Preparation:
             return self.resize
         longer = int(self.resize * max(width, height) / min(width, height))
         return (longer, self.resize) if width <= height else (self.resize, longer)
-
-    def _cut(self, image: PIL.Image.Image, size: tuple[int, int], top: int, left: int) -> PIL.Image.Image:
-        """Resize to no more than the crop: an image of 20,000 × 20 pixels would become one of 224,000 × 224."""
-        across, down = image.width / size[1], image.height / size[0]
-        height, width = self.crop
-        box = (left * across, top * down, (left + width) * across, (top + height) * down)
-        return image.resize((width, height), PIL.Image.Resampling[self.filter.upper()], box=box)
 
 
 class ImageReader:
