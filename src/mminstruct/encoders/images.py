@@ -91,7 +91,8 @@ class Preparation:
         resized = torch.nn.functional.interpolate(
             _planes(image), scale_factor=factors, mode=self.filter, antialias=True, recompute_scale_factor=False
         )
-        place.copy_(resized[0, :3, top : top + self.crop[0], left : left + self.crop[1]])
+        # By numpy: torch would start a team of threads in each of ours for so small a copy.
+        place.numpy()[:] = resized.numpy()[0, :3, top : top + self.crop[0], left : left + self.crop[1]]
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Return `(b, 3, h, w)` uint8 as float32 on the same device, rescaled and normalised."""
