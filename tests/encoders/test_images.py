@@ -12,9 +12,12 @@ import numpy.typing as npt
 import PIL.Image
 import pytest
 
+from mminstruct.config.encoders import ClipEncoder
+from mminstruct.encoders.image_text import ImageTextEncoder
 from mminstruct.encoders.images import ImageReader, Preparation
 from mminstruct.errors import RunError
 from mminstruct.imaging import BadImage, decode_image, image_hash
+from support.tiny_clip import save_tiny_clip
 
 Pixels = npt.NDArray[np.uint8]
 ORIENTATION = 274
@@ -225,8 +228,11 @@ class TestImageReader:
 
     def test_ctrl_c_ends_it_at_once(self, files: list[str]) -> None:
         code = (
-            "import sys; from transformers import CLIPImageProcessorPil\n"
-            "from mminstruct.encoders.images import ImageReader\n"
+            "import signal, sys; from transformers import CLIPImageProcessorPil\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background ignores it
+            "from mminstruct.config.encoders import ClipEncoder
+from mminstruct.encoders.image_text import ImageTextEncoder
+from mminstruct.encoders.images import ImageReader\n"
             "reader = ImageReader(CLIPImageProcessorPil(), 8, 'cpu')\n"
             "for batch in reader.batches(sys.argv[1:] * 100_000): print('batch', flush=True)"
         )
@@ -240,3 +246,18 @@ class TestImageReader:
         assert process.returncode == -signal.SIGINT
         assert stderr.strip().endswith("KeyboardInterrupt")
         assert time.monotonic() - started < 30  # and not the minutes that a million images take
+
+
+def test_the_features_of_clip_stay_where_they_were(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModel
+
+    paths = [tmp_path / f"{i}.jpg" for i in range(6)]
+    for i, path in enumerate(paths):
+        picture(400 + 173 * i, 900 - 111 * i).save(path)
+    folder = str(save_tiny_clip(tmp_path / "clip"))
+    found = ImageTextEncoder(ClipEncoder(model=folder, device="cpu")).encode_images([str(path) for path in paths])
+    processor = clip(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    inputs = processor(images=[decode_image(path.read_bytes()) for path in paths], return_tensors="pt")
+    expected = AutoModel.from_pretrained(folder).get_image_features(**inputs).pooler_output.detach()
+    assert (torch.nn.functional.normalize(expected).numpy() * found).sum(axis=1).min() > 0.99
