@@ -230,9 +230,7 @@ class TestImageReader:
         code = (
             "import signal, sys; from transformers import CLIPImageProcessorPil\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background ignores it
-            "from mminstruct.config.encoders import ClipEncoder
-from mminstruct.encoders.image_text import ImageTextEncoder
-from mminstruct.encoders.images import ImageReader\n"
+            "from mminstruct.encoders.images import ImageReader\n"
             "reader = ImageReader(CLIPImageProcessorPil(), 8, 'cpu')\n"
             "for batch in reader.batches(sys.argv[1:] * 100_000): print('batch', flush=True)"
         )
