@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mminstruct.imaging import BadImage, ImageFacts, decode_image, inspect_image, read_image_bytes
+from mminstruct.imaging import BadImage, ImageFacts, decode_image, decode_reduced, inspect_image, read_image_bytes
 from mminstruct.rows import Reason
 
 LIMIT = 1_000_000
@@ -194,6 +194,37 @@ class TestOrientation:
         exif = PIL.Image.Exif()
         exif[274] = 42
         assert inspect_image(encoded(noise(), "JPEG", exif=exif), LIMIT).width == 80
+
+
+class TestDecodeReduced:
+    @pytest.mark.parametrize(
+        ("least_side", "size"),
+        [(1, (11, 8)), (7, (11, 8)), (8, (22, 16)), (15, (22, 16)), (16, (43, 31)), (31, (86, 61)), (500, (86, 61))],
+    )
+    def test_a_jpeg_is_decoded_as_small_as_it_may_be(self, least_side: int, size: tuple[int, int]) -> None:
+        image, whole = decode_reduced(encoded(noise(86, 61), "JPEG"), least_side)
+        assert whole == (86, 61)
+        assert (image.mode, image.size) == ("RGB", size)
+
+    @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "WEBP"])
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_upright(self, orientation: int, image_format: str) -> None:
+        image, whole = decode_reduced(with_corner(orientation, image_format), 10)
+        assert whole == (40, 20)
+        assert image.size == ((20, 10) if image_format == "JPEG" else (40, 20))
+        assert near(image.getpixel((1, 1)), RED, 40)
+        assert near(image.getpixel((image.width - 2, image.height - 2)), BLUE, 40)
+
+    def test_cmyk(self) -> None:
+        data = encoded(PIL.Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG", quality=95)
+        image, _ = decode_reduced(data, 8)
+        assert (image.mode, image.size) == ("RGB", (8, 8))
+        assert near(image.getpixel((4, 4)), RED)
+
+    def test_a_jpeg_that_is_cut_short(self) -> None:
+        with pytest.raises(BadImage) as caught:
+            decode_reduced(encoded(noise(), "JPEG")[:1500], 8)
+        assert caught.value.reason is Reason.TRUNCATED_IMAGE
 
 
 class TestDecode:

@@ -1,7 +1,8 @@
 """Image files to facts and pixels: the only place that opens an image.
 
-    path ─► read_image_bytes ─► inspect_image (width, height, format, or BadImage)
-                             └► decode_image  (RGB, upright, its transparent parts white)
+    path ─► read_image_bytes ─► inspect_image  (width, height, format, or BadImage)
+                             ├► decode_image   (RGB, upright, its transparent parts white)
+                             └► decode_reduced (the same, a large JPEG at a fraction of its size)
 
 Odd images are normal input: EXIF rotation, CMYK, palettes, 1 to 16 bits a channel, floats, animations (first frame).
 """
@@ -20,9 +21,9 @@ from functools import cache
 from math import ceil
 from pathlib import Path
 
-import numpy as np
 import PIL.Image
 
+from mminstruct.rgb import as_rgb, channel_bits
 from mminstruct.rows import Reason
 from mminstruct.tars import read_member, split_tar_path
 
@@ -56,7 +57,6 @@ _TURNS = {
 _ORIENTATION_TAG = 274
 _SIDEWAYS = (5, 6, 7, 8)
 _DRAFTED = ("JPEG", "MPO")
-_BITS_TAG = 258  # TIFF's BitsPerSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +107,11 @@ def inspect_image(data: bytes, max_pixels: int) -> ImageFacts:
 
     Raises BadImage: empty, not an image, over `max_pixels` (judged by the header, before decoding), cut short.
     """
-    with _PILLOW.prepared(max_pixels):
-        image = _open(data, max_pixels)
+    with _opened(data, max_pixels) as image:
         width, height = image.size
-        try:
-            # Decoding a JPEG at an eighth of its size reads every byte all the same, in about half the time.
-            image.draft(image.mode, (1, 1))
-            image.load()
-        except MemoryError:
-            raise
-        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, …
-            raise _undecoded(image.format, error) from error
+        # Decoding a JPEG at an eighth of its size reads every byte all the same, in about half the time.
+        image.draft(image.mode, (1, 1))
+        image.load()
         if image.format not in _DRAFTED:
             width, height = image.size  # Pillow turns a TIFF while it loads it
         if _orientation(image) in _SIDEWAYS:
@@ -132,21 +126,48 @@ def decode_image(data: bytes, max_pixels: int | None = None, max_side: int | Non
     through `inspect_image` before. With `max_side` an image whose longer side has more pixels is scaled down to it.
     Raises BadImage.
     """
+    with _opened(data, max_pixels) as image:
+        if max_side is not None:
+            _draft(image, max_side)
+        rgb = _upright(image)
+        if max_side is not None:
+            rgb.thumbnail((max_side, max_side))
+        return rgb
+
+
+def decode_reduced(data: bytes, least_side: int) -> tuple[PIL.Image.Image, tuple[int, int]]:
+    """Return the image as `decode_image` does, but maybe smaller, and the width and height of the whole one.
+
+    The JPEG library decodes at a half, a quarter or an eighth of the size where no side comes under `least_side` pixels
+    by it. Other formats are decoded whole. Raises BadImage.
+    """
+    with _opened(data, None) as image:
+        size = image.size
+        image.draft(image.mode, (least_side, least_side))
+        reduced = _upright(image)
+        if image.format not in _DRAFTED:
+            return reduced, reduced.size  # Pillow turns a TIFF while it loads it
+        return reduced, (size[1], size[0]) if _orientation(image) in _SIDEWAYS else size
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int | None) -> Iterator[PIL.Image.Image]:
+    """Yield the image with its header read; what Pillow raises about it becomes BadImage."""
     with _PILLOW.prepared(max_pixels):
         image = _open(data, max_pixels)
         try:
-            if max_side is not None:
-                _draft(image, max_side)
-            image.load()
-            turn = _TURNS.get(_orientation(image))
-            rgb = _as_rgb(image if turn is None else image.transpose(turn), _n_bits(image))
-            if max_side is not None:
-                rgb.thumbnail((max_side, max_side))
-            return rgb
+            yield image
         except MemoryError:
             raise
-        except Exception as error:
+        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, …
             raise _undecoded(image.format, error) from error
+
+
+def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Return an opened image decoded, turned and as RGB."""
+    image.load()
+    turn = _TURNS.get(_orientation(image))
+    return as_rgb(image if turn is None else image.transpose(turn), channel_bits(image))
 
 
 class _Pillow:
@@ -255,43 +276,3 @@ def _orientation(image: PIL.Image.Image) -> int:
     except Exception:  # corrupt EXIF raises anything, and the picture is sound without it
         return 1
     return value if isinstance(value, int) else 1
-
-
-def _n_bits(image: PIL.Image.Image) -> int:
-    """Return the bits of a channel as a TIFF says them: Pillow keeps 12 bits in 16."""
-    try:
-        return int(getattr(image, "tag_v2", {}).get(_BITS_TAG, (16,))[0])
-    except (TypeError, ValueError, LookupError):
-        return 16
-
-
-def _as_rgb(image: PIL.Image.Image, n_bits: int) -> PIL.Image.Image:
-    if image.mode == "F" or image.mode.startswith("I"):
-        image = _eight_bits(image, n_bits)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return PIL.Image.alpha_composite(PIL.Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _eight_bits(image: PIL.Image.Image, n_bits: int) -> PIL.Image.Image:
-    """Return a deep grey image as `L`, or `LA` where a grey level stands for transparent.
-
-    16-bit values go by their full range. 32-bit values and floats have no agreed white: 0 to 1 for floats within it,
-    16 bits for whole numbers within them, and else the image's own darkest and brightest value.
-    """
-    values = np.asarray(image, dtype=np.float32)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if image.mode.startswith("I;16"):
-        low, high = 0.0, float(2 ** min(max(n_bits, 1), 16) - 1)
-    elif image.mode == "I" and low >= 0 and high <= 65_535:
-        low, high = 0.0, 65_535.0
-    elif image.mode == "F" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    scaled = np.rint((values - low) * (255.0 / ((high - low) or 1.0))).clip(0, 255).astype(np.uint8)
-    grey = PIL.Image.fromarray(scaled)
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        grey.putalpha(PIL.Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    return grey

@@ -1,22 +1,21 @@
 """CLIP and SigLIP through transformers: images and texts as vectors of one space.
 
-image ─► upright RGB (imaging.py) ─► the checkpoint's own resize and crop, by Pillow ─► vision tower ─► unit length
+image ─► upright RGB (imaging.py) ─► resize and crop as the checkpoint asks (images.py) ─► vision tower ─► unit length
 text  ─► the checkpoint's own tokens, cut at its longest length (77, 64) ─► text tower ─► unit length
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from mminstruct.config.encoders import ClipEncoder
 from mminstruct.encoders.checkpoints import choose_device, open_checkpoint, open_model, require_transformers
+from mminstruct.encoders.images import ImageReader
 from mminstruct.encoders.protocols import Embeddings
-from mminstruct.errors import ModelError, RunError
-from mminstruct.imaging import BadImage, decode_image, read_image_bytes
+from mminstruct.errors import ModelError
 
 _EXPECTED = "a CLIP or SigLIP checkpoint (config.json with model_type clip, siglip or siglip2)"
 _MODEL_TYPES = ("clip", "siglip", "siglip2")
@@ -48,7 +47,8 @@ class ImageTextEncoder:
         self._max_tokens: int = found.text_config.max_position_embeddings
         self._tokenizer = open_checkpoint(AutoTokenizer.from_pretrained, config.model, _EXPECTED)
         # Pillow's processors are there with and without torchvision, and give the same pixels in both cases.
-        self._processor = open_checkpoint(AutoImageProcessor.from_pretrained, config.model, _EXPECTED, backend="pil")
+        processor = open_checkpoint(AutoImageProcessor.from_pretrained, config.model, _EXPECTED, backend="pil")
+        self._reader = ImageReader(processor, config.batch_size, self._device)
         self._model = open_model(config.model, _EXPECTED).to(self._device)
         self._width = self.encode_texts([""]).shape[1]
 
@@ -62,7 +62,17 @@ class ImageTextEncoder:
 
         Raises RunError where an image can no longer be read: those of a run were opened at intake, and were sound.
         """
-        return self._stack([self._encode(self._model.get_image_features, batch) for batch in self._pixels(paths)])
+        return self._stack(list(self.encode_image_batches(paths)))
+
+    def encode_image_batches(
+        self, paths: Sequence[str], content_hashes: Sequence[str] | None = None
+    ) -> Iterator[Embeddings]:
+        """Yield `(b, d)` float32 rows of unit length, batch by batch in the order of the paths.
+
+        With `content_hashes` (`Image.content_hash`), an image that has changed since raises RunError, too.
+        """
+        for inputs in self._reader.batches(paths, content_hashes):
+            yield self._encode(self._model.get_image_features, inputs)
 
     def _tokens(self, texts: list[str]) -> dict[str, Any]:
         limits: dict[str, Any] = {"truncation": True, "max_length": self._max_tokens, "return_tensors": "pt"}
@@ -70,34 +80,6 @@ class ImageTextEncoder:
             return dict(self._tokenizer(texts, padding=True, **limits))
         # SigLIP was trained on texts padded to full length, and attends to the padding: it takes no mask.
         return {"input_ids": self._tokenizer(texts, padding="max_length", **limits)["input_ids"]}
-
-    def _pixels(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Yield the model's inputs batch by batch, while threads read the batch after."""
-        import torch
-
-        def collect(reading: Sequence[Future[dict[str, Any]]]) -> dict[str, Any]:
-            images = [future.result() for future in reading]
-            return {key: torch.cat([image[key] for image in images]) for key in images[0]}
-
-        with ThreadPoolExecutor() as pool:
-            reading: list[Future[dict[str, Any]]] = []
-            for start in range(0, len(paths), self._batch_size):
-                following = [pool.submit(self._read, path) for path in paths[start : start + self._batch_size]]
-                if reading:
-                    yield collect(reading)
-                reading = following
-            if reading:
-                yield collect(reading)
-
-    def _read(self, path: str) -> dict[str, Any]:
-        try:
-            image = decode_image(read_image_bytes(path))
-        except (OSError, BadImage) as error:
-            raise RunError(
-                f"The image {path} can no longer be read: {error}. It was sound when its captions were read; put it "
-                "back, or run again with `--from images`."
-            ) from error
-        return dict(self._processor(images=image, return_tensors="pt"))
 
     def _encode(self, features_of: Any, inputs: dict[str, Any]) -> Embeddings:
         import torch

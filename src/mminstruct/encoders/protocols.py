@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -22,4 +22,12 @@ class TextEncoder(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return `(len(texts), d)` float32 rows of unit length, in the order of the texts."""
+        ...
+
+
+class ImageEncoder(TextEncoder, Protocol):
+    """Turns images into unit vectors of the texts' space."""
+
+    def encode_image_batches(self, paths: Sequence[str], content_hashes: Sequence[str]) -> Iterator[Embeddings]:
+        """Yield `(b, d)` float32 rows of unit length, batch by batch in the order of the paths."""
         ...

@@ -1,0 +1,145 @@
+"""Encoders that compute the vector of a content once, and read it from disk ever after.
+
+    "a dog on a beach" ─► embeddings/clip-vit-b-32-5f1c….sqlite: there? ─► its vector, bit by bit as it was computed
+                                                                └ no ─► the encoder ─► kept, and given
+
+A file belongs to one model, told by the content of its files: a model that is trained on, or a processor that is
+changed, is another model. Wrap an encoder where the same contents come back (instructions, descriptions, images); what
+is asked once (the filter's answers) is better asked of the encoder itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mminstruct.config.encoders import ClipEncoder, EmbeddedTextEncoder, TextEncoderConfig
+from mminstruct.encoders.protocols import Embeddings, ImageEncoder, TextEncoder
+from mminstruct.encoders.text import embedded_folder
+from mminstruct.encoders.vectors import VectorFile
+
+_WAY = "1"  # another number where the same model and content come to give another vector
+_BLOCK = 256  # vectors of one transaction: what a killed process loses at most
+
+
+def keep_texts(encoder: TextEncoder, config: TextEncoderConfig, folder: Path) -> KeptTextEncoder:
+    """Return the encoder with its vectors kept in `folder`. Raises StoreError."""
+    model = str(embedded_folder()) if isinstance(config, EmbeddedTextEncoder) else config.model
+    return KeptTextEncoder(encoder, VectorFile(folder / _file_name(encoder.name, config.kind, model)))
+
+
+def keep_images(encoder: ImageEncoder, config: ClipEncoder, folder: Path) -> KeptImageEncoder:
+    """Return the encoder of images and texts with its vectors kept in `folder`. Raises StoreError."""
+    return KeptImageEncoder(encoder, VectorFile(folder / _file_name(encoder.name, config.kind, config.model)))
+
+
+class KeptTextEncoder:
+    """A TextEncoder that asks another one for the texts that it has not met."""
+
+    def __init__(self, encoder: TextEncoder, vectors: VectorFile) -> None:
+        self.name = encoder.name
+        self._texts = encoder
+        self._vectors = vectors
+        self._width = encoder.encode_texts([]).shape[1]
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Return `(len(texts), d)` float32 rows of unit length, in the order of the texts. Raises StoreError."""
+
+        def compute(positions: list[int]) -> Iterator[Embeddings]:
+            for start in range(0, len(positions), _BLOCK):
+                yield self._texts.encode_texts([texts[position] for position in positions[start : start + _BLOCK]])
+
+        # A lone surrogate has no UTF-8 form, and is a text all the same.
+        return self._complete([_key("text", text.encode("utf-8", "surrogatepass")) for text in texts], compute)
+
+    def close(self) -> None:
+        """Close the file of vectors."""
+        self._vectors.close()
+
+    def _complete(self, keys: list[bytes], compute: Callable[[list[int]], Iterable[Embeddings]]) -> Embeddings:
+        """Return the vectors of the keys; `compute` gives those of some positions, in order, in parts of any size."""
+        embeddings, missing = self._vectors.read(keys, self._width)
+        firsts: dict[bytes, int] = {}  # of a content that comes several times, one is computed
+        for position in missing:
+            firsts.setdefault(keys[position], position)
+        order = list(firsts.values())
+        n_done = n_kept = 0
+        try:
+            for part in compute(order):
+                embeddings[order[n_done : n_done + len(part)]] = part
+                n_done += len(part)
+                if n_done - n_kept >= _BLOCK:
+                    self._keep(keys, embeddings, order[n_kept:n_done])
+                    n_kept = n_done
+        finally:  # also of what came before an error or Ctrl-C
+            self._keep(keys, embeddings, order[n_kept:n_done])
+        for position in missing:
+            embeddings[position] = embeddings[firsts[keys[position]]]
+        return embeddings
+
+    def _keep(self, keys: list[bytes], embeddings: Embeddings, positions: list[int]) -> None:
+        if positions:
+            self._vectors.add([keys[position] for position in positions], embeddings[np.array(positions)])
+
+
+class KeptImageEncoder(KeptTextEncoder):
+    """The same for images, which are known by their files' content."""
+
+    def __init__(self, encoder: ImageEncoder, vectors: VectorFile) -> None:
+        super().__init__(encoder, vectors)
+        self._images = encoder
+
+    def encode_images(self, paths: Sequence[str], content_hashes: Sequence[str]) -> Embeddings:
+        """Return `(len(paths), d)` float32 rows of unit length, for `Image.path` and `Image.content_hash` of each.
+
+        The file of an image whose vector is kept is not opened. Raises RunError where a file can no longer be read, or
+        has become another than its hash says; StoreError.
+        """
+
+        def compute(positions: list[int]) -> Iterator[Embeddings]:
+            some = [(paths[position], content_hashes[position]) for position in positions]
+            return self._images.encode_image_batches([path for path, _ in some], [known for _, known in some])
+
+        return self._complete([_key("image", known.encode("ascii")) for known in content_hashes], compute)
+
+
+def fingerprint(model: str) -> str:
+    """Return 32 hexadecimal digits of a model's files: of their content in a folder, of the commit of a hub's name.
+
+    A name of the hub must have been loaded before: its files are looked for on this machine alone.
+    """
+    if not Path(model).is_dir():
+        from transformers.utils.hub import cached_file
+
+        config = cached_file(model, "config.json", local_files_only=True)
+        commit = Path(config or model).parent.name  # …/snapshots/COMMIT/config.json
+        return _digest([b"hub", model.encode(), commit.encode()])
+    parts = []
+    for path in sorted(Path(model).rglob("*")):
+        name = path.relative_to(model).as_posix()
+        if path.is_file() and not name.startswith(".") and path.suffix != ".md":
+            with path.open("rb") as file:
+                parts += [name.encode(), hashlib.file_digest(file, "blake2b").digest()]
+    return _digest([b"folder", *parts])
+
+
+def _file_name(name: str, kind: str, model: str) -> str:
+    """Return a name that tells a person the model, and a file of vectors from any other."""
+    readable = re.sub(r"[^a-z0-9.]+", "-", Path(name).name.lower()).strip("-.")[:40] or "model"
+    return f"{readable}-{_digest([_WAY.encode(), kind.encode(), fingerprint(model).encode()])[:16]}.sqlite"
+
+
+def _key(kind: str, content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16, person=kind.encode()).digest()
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    """Return the hash of byte strings, no two lists of which run together."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
