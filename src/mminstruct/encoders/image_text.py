@@ -57,12 +57,12 @@ class ImageTextEncoder:
         batches = (list(texts[start : start + self._batch_size]) for start in range(0, len(texts), self._batch_size))
         return self._stack([self._encode(self._model.get_text_features, self._tokens(batch)) for batch in batches])
 
-    def encode_images(self, paths: Sequence[str]) -> Embeddings:
+    def encode_images(self, paths: Sequence[str], content_hashes: Sequence[str] | None = None) -> Embeddings:
         """Return `(len(paths), d)` float32 rows of unit length, in the order of the paths (`Image.path`).
 
         Raises RunError where an image can no longer be read: those of a run were opened at intake, and were sound.
         """
-        return self._stack(list(self.encode_image_batches(paths)))
+        return self._stack(list(self.encode_image_batches(paths, content_hashes)))
 
     def encode_image_batches(
         self, paths: Sequence[str], content_hashes: Sequence[str] | None = None

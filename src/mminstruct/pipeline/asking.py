@@ -109,6 +109,6 @@ class PartAsker:
 def _neighbours(site: Site, instructions: Sequence[Instruction]) -> dict[str, list[str]]:
     """Return for each instruction_id all others, the most similar first."""
     ids = [instruction.instruction_id for instruction in instructions]
-    embeddings = site.backends.text_encoder.encode_texts([instruction.text for instruction in instructions])
+    embeddings = site.backends.kept_text_encoder.encode_texts([instruction.text for instruction in instructions])
     order = np.argsort(-(embeddings @ embeddings.T), axis=1, kind="stable")
     return {ids[row]: [ids[column] for column in order[row] if column != row] for row in range(len(ids))}

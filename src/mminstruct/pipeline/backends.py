@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,7 @@ from types import TracebackType
 from mminstruct.config.encoders import CaptionEncoder
 from mminstruct.config.run import RunConfig
 from mminstruct.encoders.image_text import ImageTextEncoder, load_image_text_encoder
+from mminstruct.encoders.kept import KeptImageEncoder, keep_images, keep_texts
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.llm.models import LanguageModels, StageChat
@@ -33,6 +35,8 @@ class Backends:
 
     def __init__(self, config: RunConfig, run_id: str = "", replies: Replies | None = None) -> None:
         self._config = config
+        self._keeps_vectors = replies is None  # a file of vectors is for the processes of one machine
+        self._stack = ExitStack()
         self.models = LanguageModels(Path(config.replies), run_id, config.budget, replies)
 
     async def __aenter__(self) -> Backends:
@@ -42,6 +46,7 @@ class Backends:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stack.close()
         await self.models.__aexit__(kind, error, trace)
 
     async def chat(self, stage: str, told: Callable[[str], None]) -> StageChat:
@@ -78,11 +83,31 @@ class Backends:
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
-        """The sentence encoder."""
+        """The sentence encoder, for texts that are asked about once."""
         return load_text_encoder(self._config.embedder)
 
     @cached_property
-    def image_text_encoder(self) -> ImageTextEncoder | None:
+    def kept_text_encoder(self) -> TextEncoder:
+        """The sentence encoder, for texts that come again: their vectors are kept beside the replies."""
+        if not self._keeps_vectors:
+            return self.text_encoder
+        kept = keep_texts(self.text_encoder, self._config.embedder, self._vector_folder)
+        self._stack.callback(kept.close)
+        return kept
+
+    @cached_property
+    def image_text_encoder(self) -> KeptImageEncoder | ImageTextEncoder | None:
         """The encoder of the match, or None where the match is with descriptions (`encoder: {kind: caption}`)."""
         encoder = self._config.match.encoder
-        return None if isinstance(encoder, CaptionEncoder) else load_image_text_encoder(encoder)
+        if isinstance(encoder, CaptionEncoder):
+            return None
+        loaded = load_image_text_encoder(encoder)
+        if not self._keeps_vectors:
+            return loaded
+        kept = keep_images(loaded, encoder, self._vector_folder)
+        self._stack.callback(kept.close)
+        return kept
+
+    @property
+    def _vector_folder(self) -> Path:
+        return Path(self._config.replies) / "embeddings"

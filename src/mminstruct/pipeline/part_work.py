@@ -45,8 +45,8 @@ async def _encode(site: Site, index: int) -> Embeddings:
     images = await asyncio.to_thread(site.tables.captioned.read_part, index)
     encoder = site.backends.image_text_encoder
     if encoder is None:
-        return site.backends.text_encoder.encode_texts([image.description for image in images])
-    return encoder.encode_images([image.path for image in images])
+        return site.backends.kept_text_encoder.encode_texts([image.description for image in images])
+    return encoder.encode_images([image.path for image in images], [image.content_hash for image in images])
 
 
 async def _examine(site: Site, answer_filter: AnswerFilter, index: int) -> list[tuple[Sample, Examined]]:

@@ -39,7 +39,7 @@ async def match_step(run: Run) -> None:
     config, table, images_table = run.config.match, run.tables.matches, run.tables.captioned
     instructions = list(run.tables.instructions.rows())
     encoder = run.backends.image_text_encoder
-    text_encoder = encoder or run.backends.text_encoder
+    text_encoder = encoder or run.backends.kept_text_encoder
     run.record.model = text_encoder.name
     run.record.n_in = images_table.count()
     embeddings = text_encoder.encode_texts([instruction.text for instruction in instructions])
@@ -85,7 +85,7 @@ async def filter_step(run: Run) -> None:
 async def split_step(run: Run) -> None:
     """06_kept → 07_samples (training) and 08_benchmark."""
     instructions = list(run.tables.instructions.rows())
-    embeddings = run.backends.text_encoder.encode_texts([instruction.text for instruction in instructions])
+    embeddings = run.backends.kept_text_encoder.encode_texts([instruction.text for instruction in instructions])
     pairs = (Pair(sample.sample_id, sample.image_id, sample.instruction_id) for sample in run.tables.kept.rows())
     plan = plan_split(pairs, instructions, embeddings, run.config.split, run.config.seed)
     run.record.notes.extend(plan.notes)

@@ -43,7 +43,7 @@ async def augment_step(run: Run) -> None:
 
 async def summarize_step(run: Run) -> None:
     """02_raw_instructions → 03_instructions."""
-    config, encoder = run.config.summarize, run.backends.text_encoder
+    config, encoder = run.config.summarize, run.backends.kept_text_encoder
     raws = list(run.tables.raw_instructions.rows())
     embeddings = encoder.encode_texts([raw.text for raw in raws])
     clusters = cluster(embeddings, config.n_clusters, run.config.seed)
