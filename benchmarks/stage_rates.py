@@ -41,7 +41,6 @@ from mminstruct.llm.chat import Reply
 from mminstruct.llm.store.care import n_bytes_on_disk
 from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.llm.usage import Account
-from mminstruct.near_copies import NearCopyIndex
 from mminstruct.pipeline.tables import Folder, Table
 from mminstruct.readers.intake import Opened, Seen, accept, open_records
 from mminstruct.readers.records import CaptionRecord
@@ -49,6 +48,7 @@ from mminstruct.rows import Answer, content_id
 from mminstruct.stages.filter import AnswerFilter, Candidate
 from mminstruct.stages.match import Matcher
 from mminstruct.stages.split import Pair, plan_split
+from mminstruct.twins import TwinIndex
 from stage_rows import MODEL, answer_rows, image_rows, instruction_rows, match_rows, sample_rows, word_chains
 
 RESULTS = Path(__file__).parent / "results" / "stage_rates.md"
@@ -205,11 +205,11 @@ def filtering() -> Rates:
     texts = list(word_chains([row["answer"] for row in rows], 20_000, n_words=150))
     threshold = FilterConfig().near_duplicate_similarity
 
-    def index(some: list[str]) -> NearCopyIndex:
-        made = NearCopyIndex(threshold)
-        for text in some:
-            made.find(text)
-            made.add([text])
+    def index(some: list[str]) -> TwinIndex:
+        made = TwinIndex(threshold)
+        for number, signature in enumerate(made.signatures(some)):
+            made.find(signature)
+            made.add(f"{number:016x}", signature)
         return made
 
     instructions = instruction_rows(N_INSTRUCTIONS)
