@@ -2,11 +2,13 @@
 
     TwinIndex(0.7); index.add("a1", signature); index.find(other)  ─►  "a1" or None
 
-What is remembered of a kept text: a number for each band of its signature, a sketch of 32 bytes and a place in a scratch
-file; 270 bytes in all at a threshold of 0.7. Its name and its words' hashes are in the scratch file (in Python's folder
-for temporary files, `TMPDIR`), about 8 bytes a word. Texts that share a band are compared: first by their sketches, then
-exactly. So what is found is always a near copy, and of the copies that there are some in a hundred thousand to one in a
-hundred, at the threshold itself, are missed; `mminstruct.near_copies` misses none, and takes the twentyfold memory.
+What is remembered of a kept text: a number for each band of its signature, a sketch of 32 bytes and a place in a
+scratch file; 270 bytes in all at a threshold of 0.7. Its name and its words' hashes are in the scratch file, 8 bytes a
+word, in Python's folder for temporary files (`TMPDIR`).
+
+Texts that share a band are compared, first by their sketches, then exactly. So whatever is found is a near copy; of
+those that there are, one in a hundred is missed at the threshold itself, and hardly any well above it.
+`mminstruct.near_copies` misses none, and needs twenty times the memory.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +125,8 @@ class _Run:
         places = np.arange(lengths.sum()) + np.repeat(starts - skipped, lengths)
         found = self.entries[places]
         same = (found ^ np.repeat(keys, lengths)) >> _POSITION_BITS == 0
-        return (found[same] & np.uint64(_MOST_TEXTS - 1)).astype(np.int64)
+        positions: npt.NDArray[np.int64] = (found[same] & np.uint64(_MOST_TEXTS - 1)).astype(np.int64)
+        return positions
 
 
 class _Records:
@@ -139,7 +143,7 @@ class _Records:
         """Write one record at the end."""
         if self._file is None:
             self._file, path = tempfile.mkstemp(prefix="mminstruct-twins-")
-            os.unlink(path)
+            Path(path).unlink()
             weakref.finalize(self, os.close, self._file)
         encoded = name.encode("utf-8", "surrogatepass")
         data = memoryview(len(encoded).to_bytes(4, "little") + encoded + words.tobytes())
