@@ -8,7 +8,7 @@ word, in Python's folder for temporary files (`TMPDIR`).
 
 Texts that share a band are compared, first by their sketches, then exactly. So whatever is found is a near copy; of
 those that there are, one in a hundred is missed at the threshold itself, and hardly any well above it.
-`mminstruct.near_copies` misses none, and needs twenty times the memory.
+`mminstruct.near_copies` misses none, and needs fifteen times the memory.
 """
 
 from __future__ import annotations

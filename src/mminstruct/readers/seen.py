@@ -14,8 +14,8 @@ _LENGTH_BYTES = 4
 class Seen:
     """What was accepted so far: a record that was rejected leaves its id and its image free for a later one.
 
-    Python's sets and dictionaries take more than twice the memory. Here a row is a few bytes in one long array, and two
-    tables of hashes tell where, one by id and one by content.
+    Python's sets and dictionaries take twice the memory. Here a row is a few bytes in one long array, and two tables of
+    hashes tell where, one by id and one by content.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Seen:
 
 
 class _Places:
-    """Where the rows with given keys are: open addressing by hashes; equal hashes are compared in the rows themselves."""
+    """Where the rows with given keys are: open addressing by hashes; where these are equal, the rows are compared."""
 
     def __init__(self, key_at: Callable[[int], tuple[str, ...]]) -> None:
         self._key_at = key_at
