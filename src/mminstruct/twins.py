@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mminstruct.errors import RunError
 from mminstruct.minhash import SKETCH_SIZE, Bands, Hashes, Signature, bands_for, shingles, signatures
 
 _N_RECENT = 2**11  # texts whose bands are in a dictionary before they become a run
@@ -140,16 +141,22 @@ class _Records:
         return len(self._ends)
 
     def append(self, name: str, words: Hashes) -> None:
-        """Write one record at the end."""
-        if self._file is None:
-            self._file, path = tempfile.mkstemp(prefix="mminstruct-twins-")
-            Path(path).unlink()
-            weakref.finalize(self, os.close, self._file)
+        """Write one record at the end. Raises RunError where the folder for temporary files takes no more."""
         encoded = name.encode("utf-8", "surrogatepass")
         data = memoryview(len(encoded).to_bytes(4, "little") + encoded + words.tobytes())
         end = (self._ends[-1] if self._ends else 0) + len(data)
-        while data:
-            data = data[os.write(self._file, data) :]
+        try:
+            if self._file is None:
+                self._file, path = tempfile.mkstemp(prefix="mminstruct-twins-")
+                Path(path).unlink()
+                weakref.finalize(self, os.close, self._file)
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            raise RunError(
+                f"What is remembered of the answers cannot be written to {tempfile.gettempdir()}: {error}. Make room "
+                "there (8 bytes for each word), or set TMPDIR to another folder, and run again."
+            ) from error
         self._ends.append(end)
 
     def __getitem__(self, position: int) -> tuple[str, Hashes]:
