@@ -139,7 +139,7 @@ def measure(n_images: int, scratch: Path) -> dict[str, Any]:
         found = run_measured(
             [sys.executable, str(HERE / "flat_memory.py"), "--once", str(n_images)], folder, timeout_s=7200
         )
-        sample_id = next(Tables(Folder(str(folder / "run"))).samples.ids())
+        sample_id = next(Tables(Folder(str(folder / "run"))).samples.rows()).sample_id
         found["status_s"] = timed("status", "run", cwd=folder)
         found["show_s"] = timed("show", "run", sample_id, cwd=folder)
         return found

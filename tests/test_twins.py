@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mminstruct import twins
+from mminstruct.errors import RunError
 from mminstruct.minhash import shingles
 from mminstruct.near_copies import near_copies
 from mminstruct.twins import TwinIndex
@@ -50,6 +53,7 @@ def answers(n: int) -> list[str]:
     return [" ".join(words) for words in texts]
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(TEXTS, THRESHOLDS)
 def test_whatever_is_named_is_a_near_copy(texts: list[str], threshold: float) -> None:
     index = TwinIndex(threshold)
@@ -60,6 +64,7 @@ def test_whatever_is_named_is_a_near_copy(texts: list[str], threshold: float) ->
             assert len(ours & theirs) / len(ours | theirs) >= threshold
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(TEXTS, THRESHOLDS, st.integers(1, 25))
 def test_batches_of_any_size_give_the_same(texts: list[str], threshold: float, n_at_once: int) -> None:
     assert twins_of(texts, threshold, n_at_once) == twins_of(texts, threshold, 1)
@@ -110,3 +115,10 @@ def test_names_may_be_anything() -> None:
     for name, signature in zip(names, signed, strict=True):
         index.add(name, signature)
     assert [index.find(signature) for signature in signed] == names
+
+
+def test_a_full_disk_is_an_error_that_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    index = TwinIndex(0.7)
+    with pytest.raises(RunError, match=r"cannot be written to .*missing.*set TMPDIR"):
+        index.add("a", index.signatures(["Plan a trip."])[0])

@@ -2,11 +2,13 @@
 
     TwinIndex(0.7); index.add("a1", signature); index.find(other)  ─►  "a1" or None
 
-What is remembered of a kept text: a number for each band of its signature, a sketch of 32 bytes and a place in a scratch
-file; 270 bytes in all at a threshold of 0.7. Its name and its words' hashes are in the scratch file (in Python's folder
-for temporary files, `TMPDIR`), about 8 bytes a word. Texts that share a band are compared: first by their sketches, then
-exactly. So what is found is always a near copy, and of the copies that there are some in a hundred thousand to one in a
-hundred, at the threshold itself, are missed; `mminstruct.near_copies` misses none, and takes the twentyfold memory.
+What is remembered of a kept text: a number for each band of its signature, a sketch of 32 bytes and a place in a
+scratch file; 270 bytes in all at a threshold of 0.7. Its name and its words' hashes are in the scratch file, 8 bytes a
+word, in Python's folder for temporary files (`TMPDIR`).
+
+Texts that share a band are compared, first by their sketches, then exactly. So whatever is found is a near copy; of
+those that there are, one in a hundred is missed at the threshold itself, and hardly any well above it.
+`mminstruct.near_copies` misses none, and needs fifteen times the memory.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from mminstruct.errors import RunError
 from mminstruct.minhash import SKETCH_SIZE, Bands, Hashes, Signature, bands_for, shingles, signatures
 
 _N_RECENT = 2**11  # texts whose bands are in a dictionary before they become a run
@@ -122,7 +126,8 @@ class _Run:
         places = np.arange(lengths.sum()) + np.repeat(starts - skipped, lengths)
         found = self.entries[places]
         same = (found ^ np.repeat(keys, lengths)) >> _POSITION_BITS == 0
-        return (found[same] & np.uint64(_MOST_TEXTS - 1)).astype(np.int64)
+        positions: npt.NDArray[np.int64] = (found[same] & np.uint64(_MOST_TEXTS - 1)).astype(np.int64)
+        return positions
 
 
 class _Records:
@@ -136,16 +141,22 @@ class _Records:
         return len(self._ends)
 
     def append(self, name: str, words: Hashes) -> None:
-        """Write one record at the end."""
-        if self._file is None:
-            self._file, path = tempfile.mkstemp(prefix="mminstruct-twins-")
-            os.unlink(path)
-            weakref.finalize(self, os.close, self._file)
+        """Write one record at the end. Raises RunError where the folder for temporary files takes no more."""
         encoded = name.encode("utf-8", "surrogatepass")
         data = memoryview(len(encoded).to_bytes(4, "little") + encoded + words.tobytes())
         end = (self._ends[-1] if self._ends else 0) + len(data)
-        while data:
-            data = data[os.write(self._file, data) :]
+        try:
+            if self._file is None:
+                self._file, path = tempfile.mkstemp(prefix="mminstruct-twins-")
+                Path(path).unlink()
+                weakref.finalize(self, os.close, self._file)
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            raise RunError(
+                f"What is remembered of the answers cannot be written to {tempfile.gettempdir()}: {error}. Make room "
+                "there (8 bytes for each word), or set TMPDIR to another folder, and run again."
+            ) from error
         self._ends.append(end)
 
     def __getitem__(self, position: int) -> tuple[str, Hashes]:

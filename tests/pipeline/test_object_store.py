@@ -66,7 +66,8 @@ def ids(folder: Path, store: dict[str, str], run: str) -> list[str]:
     """Return the ids of all rows of a run."""
     look = (
         "import sys; from mminstruct.pipeline.run_tables import Tables; from mminstruct.pipeline.tables import Folder\n"
-        "print('\\n'.join(row for table in Tables(Folder(sys.argv[1])).all() for row in table.ids()))"
+        "rows = [row for table in Tables(Folder(sys.argv[1])).all() for row in table.rows()]\n"
+        "print('\\n'.join(getattr(row, next(iter(row.__slots__))) for row in rows))"
     )
     found = subprocess.run(
         [sys.executable, "-c", look, run],

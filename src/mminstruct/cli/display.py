@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from mminstruct.filter_file import FilterReport
 from mminstruct.llm.usage import Spent
 from mminstruct.pipeline.manifest import Manifest, StageRecord
-from mminstruct.pipeline.plan import StagePlan
 from mminstruct.rows import Sample
+
+if TYPE_CHECKING:  # what `status` and `show` need not wait for
+    from mminstruct.filter_file import FilterReport
+    from mminstruct.pipeline.plan import StagePlan
 
 
 def stage_table(manifest: Manifest) -> Grid:

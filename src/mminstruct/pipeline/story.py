@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mminstruct.config.file import parse_config
 from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
 from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.pipeline.run_tables import Tables
-from mminstruct.pipeline.tables import Folder
+from mminstruct.pipeline.tables import Folder, Table
 from mminstruct.rows import Answer, Image, Instruction, Match, RawInstruction, Reject
 from mminstruct.stages.filter import candidate_of, judge_text
 
+RowT = TypeVar("RowT")
 Story = dict[str, Any]
 """JSON-able; keys in the order in which a reader wants them, absent where the row has no such thing."""
 
@@ -36,48 +39,44 @@ def tell_story(run_dir: str, wanted: str) -> Story:
     no row, or more than one, has it.
     """
     config, folder = open_run(run_dir)
-    teller = _Teller(config, Tables(folder, config.describe.is_on))
-    row_id = teller.find(wanted)
-    return teller.tell(row_id)
+    return _Teller(config, Tables(folder, config.describe.is_on)).tell(wanted)
 
 
 class _Teller:
-    """Looks rows up by id in all tables of one run."""
+    """Looks rows up by id in all tables of one run; reads the parts that hold them, and no others."""
 
     def __init__(self, config: RunConfig, tables: Tables) -> None:
         self.config = config
         self.tables = tables
 
-    def find(self, wanted: str) -> str:
-        """Return the full id that `wanted` is, or begins."""
-        found = {row_id for row_id in self._all_ids() if row_id.startswith(wanted)}
-        if wanted in found:
-            return wanted
-        if not found:
+    def _find(self, wanted: str) -> tuple[str, dict[str, list[Place]]]:
+        """Return the full id that `wanted` is, or begins, and its places by the table's name."""
+        found = {table.name: table.index().find(wanted) for table in self.tables.all()}
+        ids = pc.unique(pa.concat_tables(found.values()).column("id"))
+        if not len(ids):
             raise RunError(f"No row of this run has the id {wanted!r}. Ids are in the tables, and in exported files.")
-        if len(found) > 1:
-            some = ", ".join(sorted(found)[:5])
-            raise RunError(f"{len(found)} rows have ids that begin with {wanted!r}: {some} … Give more digits.")
-        return found.pop()
+        if len(ids) == 1:
+            row_id = str(ids[0])
+        elif pc.any(pc.equal(ids, wanted)).as_py():
+            row_id = wanted
+        else:
+            some = ", ".join(ids.sort()[:5].to_pylist())
+            raise RunError(f"{len(ids):,} rows have ids that begin with {wanted!r}: {some} … Give more digits.")
+        exact = {name: rows.filter(pc.equal(rows.column("id"), row_id)) for name, rows in found.items()}
+        return row_id, {name: to_places(rows) for name, rows in exact.items() if len(rows)}
 
-    def _all_ids(self) -> Iterable[str]:
-        for table in self.tables.all():
-            yield from table.ids()
-            yield from (reject.row_id for reject in table.rejects())
-
-    def tell(self, row_id: str) -> Story:
+    def tell(self, wanted: str) -> Story:
         """Return everything known of the row."""
+        row_id, places = self._find(wanted)
         story: Story = {"id": row_id}
-        rejects = [reject for table in self.tables.all() for reject in table.rejects() if reject.row_id == row_id]
-        match = _one(self.tables.matches.rows(), "match_id", row_id)
-        answer = _one(self.tables.answers.rows(), "answer_id", row_id)
-        raw = _one(self.tables.raw_instructions.rows(), "raw_id", row_id)
-        instruction_id = match.instruction_id if match else row_id
-        instruction = _one(self.tables.instructions.rows(), "instruction_id", instruction_id)
-        image_id = match.image_id if match else raw.image_id if raw else row_id
-        image: Image | None = _one(self.tables.captioned.rows(), "image_id", image_id)
-        image = image or _one(self.tables.images.rows(), "image_id", image_id)  # rejected before it was captioned
-        story["became"] = self._outcome(row_id, rejects)
+        tables = self.tables
+        rejects = self._rejects(row_id, places)
+        match: Match | None = self._row(tables.matches, row_id, places)
+        answer: Answer | None = self._row(tables.answers, row_id, places)
+        raw: RawInstruction | None = self._row(tables.raw_instructions, row_id, places)
+        instruction = tables.instructions.get(match.instruction_id if match else row_id)
+        image = self._image(match, raw, row_id, places)
+        story["became"] = self._outcome(places, rejects)
         if image:
             story["image"] = asdict(image)
             story |= self._description(image)
@@ -89,15 +88,40 @@ class _Teller:
             story["match"] = self._match(match)
         if answer:
             story["answer"] = self._answer(answer, image, instruction)
-        elif exemplar := _one(self.tables.exemplars.rows(), "exemplar_id", row_id):
+        elif exemplar := self._row(tables.exemplars, row_id, places):
             story["exemplar"] = asdict(exemplar)
         request_id = answer.request_id if answer else raw.request_id if raw else _request_of(rejects, instruction)
         if request_id:
             story["request"] = self._request(request_id)
         return story
 
-    def _outcome(self, row_id: str, rejects: list[Reject]) -> list[str]:
-        outcome = [f"row of {table.name}" for table in self.tables.all() if row_id in table.ids()]
+    def _row(self, table: Table[RowT], row_id: str, places: dict[str, list[Place]]) -> RowT | None:
+        for place in places.get(table.name, ()):
+            if not place.rejected:
+                return next(iter(table.pick(place.part, [row_id])), None)
+        return None
+
+    def _rejects(self, row_id: str, places: dict[str, list[Place]]) -> list[Reject]:
+        """Return all rejects of the row, in the order of the stages."""
+        rejects: list[Reject] = []
+        for table in self.tables.all():
+            parts = {place.part for place in places.get(table.name, ()) if place.rejected}
+            rejects += (reject for part in sorted(parts) for reject in table.pick_rejects(part, row_id))
+        return rejects
+
+    def _image(
+        self, match: Match | None, raw: RawInstruction | None, row_id: str, places: dict[str, list[Place]]
+    ) -> Image | None:
+        if match:  # part k of each table speaks of the same images
+            part = places[self.tables.matches.name][0].part
+            return next(iter(self.tables.captioned.pick(part, [match.image_id])), None)
+        if raw:
+            return self.tables.captioned.get(raw.image_id)
+        image = self._row(self.tables.captioned, row_id, places)
+        return image or self._row(self.tables.images, row_id, places)  # rejected before it was captioned
+
+    def _outcome(self, places: dict[str, list[Place]], rejects: list[Reject]) -> list[str]:
+        outcome = [f"row of {name}" for name, found in places.items() if not all(place.rejected for place in found)]
         return outcome + [f"rejected by {reject.stage}: {reject.reason}: {reject.detail}" for reject in rejects]
 
     def _description(self, image: Image) -> Story:
@@ -106,10 +130,9 @@ class _Teller:
         return {key: self._request(request_id) for key, request_id in asked.items() if request_id}
 
     def _instruction(self, instruction: Instruction) -> Story:
-        wanted = set(instruction.shown)
-        raws: dict[str, RawInstruction] = {
-            raw.raw_id: raw for raw in self.tables.raw_instructions.rows() if raw.raw_id in wanted
-        }
+        table = self.tables.raw_instructions
+        found = (raw for part in table.parts() for raw in table.pick(part, instruction.shown))
+        raws: dict[str, RawInstruction] = {raw.raw_id: raw for raw in found}
         shown = [raws[raw_id] for raw_id in instruction.shown if raw_id in raws]
         return {
             "instruction_id": instruction.instruction_id,
@@ -159,7 +182,3 @@ def _request_of(rejects: list[Reject], instruction: Instruction | None) -> str:
     return next((reject.request_id for reject in rejects if reject.request_id), "") or (
         instruction.request_id if instruction else ""
     )
-
-
-def _one(rows: Iterable[Any], key: str, value: str) -> Any:
-    return next((row for row in rows if getattr(row, key) == value), None)

@@ -10,19 +10,29 @@ any URI that pyarrow's file systems read (`s3://…`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from mminstruct.errors import RunError
+from mminstruct.pipeline.row_index import RowIndex, part_number
 from mminstruct.rows import Reason, Reject, arrow_schema
 
 RowT = TypeVar("RowT")
 _COMPRESSION = "zstd"
+
+
+class FileState(NamedTuple):
+    """What changes when a file does; `changed_ns` is its time of change in nanoseconds."""
+
+    name: str
+    size: int
+    changed_ns: int
 
 
 class Folder:
@@ -41,8 +51,13 @@ class Folder:
 
     def names(self, name: str) -> list[str]:
         """Return the names of the files right inside the folder `name`, sorted; none where it is missing."""
+        return [state.name for state in self.states(name)]
+
+    def states(self, name: str) -> list[FileState]:
+        """Return the states of the files right inside the folder `name`, sorted; none where it is missing."""
         selector = pafs.FileSelector(self.path(name), allow_not_found=True)
-        return sorted(info.base_name for info in self._files.get_file_info(selector) if info.is_file)
+        infos = (info for info in self._files.get_file_info(selector) if info.is_file)
+        return sorted(FileState(info.base_name, info.size or 0, info.mtime_ns or 0) for info in infos)
 
     def exists(self, name: str) -> bool:
         """Tell whether the file or folder is there."""
@@ -53,6 +68,10 @@ class Folder:
         with self._files.open_input_file(self.path(name)) as stream:
             data: bytes = stream.read()
             return data
+
+    def open(self, name: str) -> pa.NativeFile:
+        """Return a file for reading at any place."""
+        return self._files.open_input_file(self.path(name))
 
     def write(self, name: str, data: bytes | pa.Buffer) -> None:
         """Write a file whole or not at all."""
@@ -84,7 +103,8 @@ class Table(Generic[RowT]):
 
     def parts(self) -> list[int]:
         """Return the numbers of the finished parts."""
-        return _part_numbers(self._folder.names(self.name))
+        numbers = (part_number(name) for name in self._folder.names(self.name))
+        return sorted(number for number in numbers if number is not None)
 
     def read_part(self, index: int) -> list[RowT]:
         """Return the rows of one part."""
@@ -107,16 +127,36 @@ class Table(Generic[RowT]):
         for index in self.parts():
             yield from self.read_rejects(index)
 
-    def ids(self) -> Iterator[str]:
-        """Yield the id of every row: the first column."""
-        column = fields(self.row_type)[0].name  # type: ignore[arg-type]  # row types are dataclasses
-        for index in self.parts():
-            yield from _from_parquet(self._folder.read(self._name(index)), [column]).column(0).to_pylist()
+    def pick(self, index: int, ids: Collection[str]) -> list[RowT]:
+        """Return the rows of one part that have one of these ids."""
+        return self._read(self._name(index), self.row_type, ids)
+
+    def pick_rejects(self, index: int, row_id: str) -> list[Reject]:
+        """Return the rejects of one part that speak of this row."""
+        return [_with_reason(reject) for reject in self._read(self._rejects_name(index), Reject, [row_id])]
+
+    def get(self, row_id: str) -> RowT | None:
+        """Return the row with this id; None where it is not in the table, or rejected."""
+        for place in self.index().places(row_id):
+            if not place.rejected:
+                return next(iter(self.pick(place.part, [row_id])), None)
+        return None
+
+    def index(self) -> RowIndex:
+        """Return where each row is. Raises RunError where a part cannot be read."""
+        id_column = fields(self.row_type)[0].name  # type: ignore[arg-type]  # row types are dataclasses
+        try:
+            return RowIndex(self._folder, self.name, id_column)
+        except (OSError, pa.ArrowException, KeyError) as error:
+            raise self._unreadable(self._folder.path(self.name), error) from error
+
+    def counts(self) -> dict[int, int]:
+        """Return the number of rows of each part."""
+        return self.index().counts()
 
     def count(self) -> int:
-        """Return the number of rows, from the parts' footers alone."""
-        parts = (pa.BufferReader(self._folder.read(self._name(index))) for index in self.parts())
-        return sum(pq.read_metadata(part).num_rows for part in parts)
+        """Return the number of rows; of a table that has not changed since the last time, without opening its parts."""
+        return sum(self.counts().values())
 
     def clear(self) -> None:
         """Remove all parts."""
@@ -135,16 +175,21 @@ class Table(Generic[RowT]):
     def _rejects_name(self, index: int) -> str:
         return f"{self.name}/rejects/part-{index:05d}.parquet"
 
-    def _read(self, name: str, row_type: type[Any]) -> list[Any]:
+    def _read(self, name: str, row_type: type[Any], ids: Collection[str] | None = None) -> list[Any]:
         try:
             table = _from_parquet(self._folder.read(name))
+            if ids is not None:
+                table = table.filter(pc.is_in(table.column(0), pa.array(ids, pa.string())))
             columns = [table.column(field.name).to_pylist() for field in fields(row_type)]
         except (OSError, pa.ArrowException, KeyError) as error:
-            raise RunError(
-                f"{self._folder.path(name)} cannot be read as a part of table {self.name}: {error}. Remove the folder "
-                f"{self.name} and run again: the stage is made anew from the replies on disk."
-            ) from error
+            raise self._unreadable(self._folder.path(name), error) from error
         return [row_type(*values) for values in zip(*columns, strict=True)]
+
+    def _unreadable(self, path: str, error: Exception) -> RunError:
+        return RunError(
+            f"{path} cannot be read as a part of table {self.name}: {error}. Remove the folder "
+            f"{self.name} and run again: the stage is made anew from the replies on disk."
+        )
 
 
 def part_rejects(results: Sequence[RowT | Reject]) -> tuple[list[RowT], list[Reject]]:
@@ -157,11 +202,6 @@ def part_rejects(results: Sequence[RowT | Reject]) -> tuple[list[RowT], list[Rej
     return rows, [result for result in results if isinstance(result, Reject)]
 
 
-def _part_numbers(names: list[str]) -> list[int]:
-    numbers = [name.removeprefix("part-").removesuffix(".parquet") for name in names if name.endswith(".parquet")]
-    return sorted(int(number) for number in numbers if number.isdigit())
-
-
 def _to_parquet(rows: Sequence[Any], row_type: type[Any]) -> pa.Buffer:
     schema = arrow_schema(row_type)
     columns = [pa.array([getattr(row, name) for row in rows], schema.field(name).type) for name in schema.names]
@@ -170,14 +210,14 @@ def _to_parquet(rows: Sequence[Any], row_type: type[Any]) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _from_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
+def _from_parquet(data: bytes) -> pa.Table:
     """Return a part's table, read in this thread alone.
 
     A thread of Arrow's pool may be the last to let go of `data`; where Python is ending just then, that aborts the
     process (apache/arrow#34314). For parts of some hundred rows a pool is no faster.
     """
     with pq.ParquetFile(pa.BufferReader(data)) as file:
-        return file.read(columns=columns, use_threads=False)
+        return file.read(use_threads=False)
 
 
 def _with_reason(reject: Reject) -> Reject:

@@ -10,7 +10,7 @@ import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mminstruct.config.images import IntakeConfig
@@ -18,26 +18,14 @@ from mminstruct.errors import BadInputError
 from mminstruct.imaging import BadImage, ImageFacts, image_hash, inspect_image, is_no_file, read_image_bytes
 from mminstruct.readers.faults import STAGE, BadRecord, reject, source_error
 from mminstruct.readers.records import CaptionRecord, join_captions
+from mminstruct.readers.seen import Seen
 from mminstruct.rows import Image, Reason, Reject, content_id
 from mminstruct.tars import split_tar_path
 
+__all__ = ["Seen", "intake"]
+
 _N_THREADS = 4
 _N_READ_AHEAD = 16  # records that are being opened while the caller looks at one
-
-
-@dataclass(slots=True)
-class Seen:
-    """What was accepted so far: a record that was rejected leaves its id and its image free for a later one."""
-
-    ids: set[tuple[str, str]] = field(default_factory=set)  # source, source_id
-    images: dict[str, tuple[str, str]] = field(default_factory=dict)  # content_hash: the first source, source_id
-
-    def add(self, images: Iterable[Image]) -> None:
-        """Remember accepted rows; with those of an interrupted intake, it goes on where it was."""
-        for image in images:
-            key = (image.source, image.source_id)
-            self.ids.add(key)
-            self.images[image.content_hash] = key
 
 
 def intake(
@@ -139,10 +127,10 @@ def _read(record: CaptionRecord) -> bytes:
 
 def _row(opened: Opened, seen: Seen) -> Image | Reject:
     record = opened.record
-    if (record.source, record.source_id) in seen.ids:
+    if seen.has_id(record.source, record.source_id):
         detail = f"found the id {record.source_id!r} again; expected each id once in a source"
         return _reject(record, Reason.DUPLICATE_ID, detail, record.file_name)
-    first = seen.images.get(opened.content_hash)
+    first = seen.first_with(opened.content_hash)
     if first is not None:
         detail = f"found the same bytes as in the record {first[1]!r} of the source {first[0]!r}"
         return _reject(record, Reason.DUPLICATE_IMAGE, detail, record.file_name)

@@ -9,15 +9,19 @@ The paper holds out 33 × 3; how they were chosen is not published. Ours: seeded
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from mminstruct.config.answers import SplitConfig
 from mminstruct.rows import Instruction, Question, Reason, Reject, Sample
+
+_BLOCK = 4096  # pairs that are objects at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,7 @@ def plan_split(
     `embeddings` is `(len(instructions), d)` float32 with rows of unit length. Where the samples do not give as many
     instructions with as many different images as asked for, fewer are held out and a note says so.
     """
-    by_instruction: dict[str, list[Pair]] = defaultdict(list)
-    samples_per_image: Counter[str] = Counter()
-    for pair in pairs:
-        by_instruction[pair.instruction_id].append(pair)
-        samples_per_image[pair.image_id] += 1
+    table = _PairTable(pairs)
     similar = embeddings @ embeddings.T >= config.near_duplicate_similarity
     plan = SplitPlan()
     for index in _in_turn_over_categories(instructions, seed):
@@ -65,7 +65,8 @@ def plan_split(
         instruction = instructions[index]
         if instruction.instruction_id in plan.instructions:
             continue  # nearly the same as one that is held out already
-        chosen = _choose_images(by_instruction[instruction.instruction_id], plan.images, samples_per_image, config)
+        candidates = table.of_instruction(instruction.instruction_id)
+        chosen = _choose_images(candidates, plan.images, config.images_per_instruction)
         if chosen is not None:
             twins = [instructions[twin] for twin in np.flatnonzero(similar[index]).tolist() if twin != index]
             _hold_out(plan, instruction, twins, chosen)
@@ -103,16 +104,39 @@ def _in_turn_over_categories(instructions: Sequence[Instruction], seed: int) -> 
     return [index for _, _, index in sorted(order)]
 
 
-def _choose_images(
-    pairs: list[Pair], taken: set[str], samples_per_image: Counter[str], config: SplitConfig
-) -> list[Pair] | None:
-    """Return pairs on free images, those first that cost training the fewest samples; None if there are too few."""
-    free = sorted(
-        (pair for pair in pairs if pair.image_id not in taken),
-        key=lambda pair: (samples_per_image[pair.image_id], pair.sample_id),
-    )
-    wanted = config.images_per_instruction
-    return free[:wanted] if len(free) >= wanted else None
+class _PairTable:
+    """All pairs as arrays: 40 bytes for each, where a `Pair` with its texts has 300."""
+
+    def __init__(self, pairs: Iterable[Pair]) -> None:
+        self._codes: dict[str, int] = {}  # of the instructions, which are few
+        codes = array("i")
+        blocks: list[tuple[npt.NDArray[np.bytes_], npt.NDArray[np.bytes_]]] = []
+        for first in (remaining := iter(pairs)):
+            block = [first, *islice(remaining, _BLOCK - 1)]
+            codes.extend(self._codes.setdefault(pair.instruction_id, len(self._codes)) for pair in block)
+            blocks.append((_encoded(pair.sample_id for pair in block), _encoded(pair.image_id for pair in block)))
+        self._instructions = np.frombuffer(codes, np.int32)
+        no_texts = np.zeros(0, "S1")
+        self._samples = np.concatenate([no_texts, *(samples for samples, _ in blocks)])
+        self._images = np.concatenate([no_texts, *(images for _, images in blocks)])
+        _, numbers, counts = np.unique(self._images, return_inverse=True, return_counts=True)
+        self._n_of_image = counts[numbers]  # samples of each pair's image
+
+    def of_instruction(self, instruction_id: str) -> Iterator[Pair]:
+        """Yield the instruction's pairs, those first that cost training the fewest samples."""
+        rows = np.flatnonzero(self._instructions == self._codes.get(instruction_id, -1))
+        for row in rows[np.lexsort((self._samples[rows], self._n_of_image[rows]))].tolist():
+            yield Pair(self._samples[row].decode(), self._images[row].decode(), instruction_id)
+
+
+def _encoded(ids: Iterable[str]) -> npt.NDArray[np.bytes_]:
+    return np.array([row_id.encode() for row_id in ids])  # in UTF-8, whose order is that of the texts
+
+
+def _choose_images(pairs: Iterable[Pair], taken: set[str], n_wanted: int) -> list[Pair] | None:
+    """Return the first pairs on free images; None if there are too few."""
+    chosen = list(islice((pair for pair in pairs if pair.image_id not in taken), n_wanted))
+    return chosen if len(chosen) == n_wanted else None
 
 
 def _hold_out(plan: SplitPlan, instruction: Instruction, twins: list[Instruction], chosen: list[Pair]) -> None:
