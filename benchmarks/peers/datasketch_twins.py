@@ -13,7 +13,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from datasketch import MinHash, MinHashLSH  # type: ignore[import-not-found]
+from datasketch import MinHash, MinHashLSH
 
 from generated_texts import text
 

@@ -19,7 +19,6 @@ from mminstruct.engines.desk import Desk, Job
 from mminstruct.errors import MissingExtraError, MMInstructError, RunError
 
 _CONNECT_WITHIN_S = 10.0
-_LOOK_EVERY_S = 0.05
 _MOST_TRIES = 4  # of one part: one that kills its workers must not go round for ever
 
 
@@ -98,6 +97,8 @@ class RayPool:
         )
         self._hosts: list[Any] = [None] * resources.n_workers
         self._at_work: Counter[str] = Counter()  # parts by stage
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def results(
         self, stage: str, items: Iterable[tuple[int, Any]], in_order: bool
@@ -114,8 +115,7 @@ class RayPool:
                 yield found
         except MMInstructError as error:
             self.stop(error)
-            while self._at_work.total():  # what the others have in flight comes home to the reply store
-                await asyncio.sleep(_LOOK_EVERY_S)
+            await self._idle.wait()  # what the others have in flight comes home to the reply store
             raise
         finally:
             for task in slots:
@@ -162,15 +162,24 @@ class RayPool:
         from ray.exceptions import RayActorError
 
         while (job := await desk.take()) is not None:
-            self._at_work[stage] += 1
+            self._begun(stage)
             try:
                 result = await host.work.remote(stage, job.item)
             except RayActorError as error:
                 await self._give_back(job, stage, desk, error)
                 raise
             finally:
-                self._at_work[stage] -= 1
+                self._ended(stage)
             await desk.put(job, result)
+
+    def _begun(self, stage: str) -> None:
+        self._at_work[stage] += 1
+        self._idle.clear()
+
+    def _ended(self, stage: str) -> None:
+        self._at_work[stage] -= 1
+        if not self._at_work.total():
+            self._idle.set()
 
     async def _give_back(self, job: Job, stage: str, desk: Desk, error: Exception) -> None:
         if job.n_tries < _MOST_TRIES:

@@ -47,7 +47,8 @@ async def match_step(run: Run) -> None:
     done = table.parts()
     for index in done:
         matcher.count(table.read_part(index))
-    run.progress.stage_started("match", run.record.n_in, sum(len(images_table.read_part(index)) for index in done))
+    counts = images_table.counts()
+    run.progress.stage_started("match", run.record.n_in, sum(counts[index] for index in done))
     todo = images_table.parts()[len(done) :]
     async for index, features in run.engine.results("match", zip(todo, todo, strict=True)):
         images = images_table.read_part(index)

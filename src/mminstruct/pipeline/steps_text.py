@@ -112,8 +112,7 @@ async def ask_by_part(run: Run) -> StageChat:
     done = set(asking.output.parts())
     todo = [index for index in asking.inputs.parts() if index not in done]
     run.record.n_in = asking.inputs.count()
-    n_done = sum(len(asking.output.read_part(index)) for index in done)
-    run.progress.stage_started(run.stage, run.record.n_in, n_done)
+    run.progress.stage_started(run.stage, run.record.n_in, asking.output.count())
     if run.engine.asks_elsewhere and run.config.llm_for(run.stage).mode == "live":
         await _ask_elsewhere(run, chat, todo)
         return chat

@@ -13,6 +13,7 @@ from mminstruct.config.file import parse_config
 from mminstruct.config.run import RunConfig
 from mminstruct.errors import RunError
 from mminstruct.llm.store.replies import ReplyStore
+from mminstruct.pipeline.row_index import Place, to_places
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder, Table
 from mminstruct.rows import Answer, Image, Instruction, Match, RawInstruction, Reject
