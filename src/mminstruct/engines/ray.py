@@ -168,6 +168,9 @@ class RayPool:
             except RayActorError as error:
                 await self._give_back(job, stage, desk, error)
                 raise
+            except Exception as error:  # told at once: the others at this desk would wait for this part for ever
+                await desk.fail(_cause(error))
+                return
             finally:
                 self._ended(stage)
             await desk.put(job, result)

@@ -28,7 +28,8 @@ async def open_part_work(stage: str, site: Site) -> PartWork:
     if stage == "match":
         return partial(_encode, site)
     if stage == "filter":
-        return partial(_examine, site, AnswerFilter(site.config.filter, site.backends.text_encoder))
+        answer_filter = AnswerFilter(site.config.filter, site.backends.text_encoder)
+        return partial(_examine, site, answer_filter, site.tables.instructions_by_id())
     chat = await site.backends.chat(stage, lambda text: None)
     return PartAsker(ASKING[stage](site, chat), chat).work
 
@@ -49,10 +50,11 @@ async def _encode(site: Site, index: int) -> Embeddings:
     return encoder.encode_images([image.path for image in images], [image.content_hash for image in images])
 
 
-async def _examine(site: Site, answer_filter: AnswerFilter, index: int) -> list[tuple[Sample, Examined]]:
+async def _examine(
+    site: Site, answer_filter: AnswerFilter, instructions: dict[str, Instruction], index: int
+) -> list[tuple[Sample, Examined]]:
     """Return a part's answers as the samples that they may become, with what the rules find of each by itself."""
     tables = site.tables
-    instructions = tables.instructions_by_id()
     images = {image.image_id: image for image in tables.captioned.read_part(index)}
     scores = {match.match_id: match.score for match in tables.matches.read_part(index)}
     answers = tables.answers.read_part(index)
