@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -26,6 +27,9 @@ from mminstruct.train.progress import Silent, StageResult, TrainProgress
 from mminstruct.train.record import close_record, differs, open_record, stage_settings
 from mminstruct.train.report import write_report
 from mminstruct.writers.anybodys import training_file
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 _INSTALL = "pip install 'mminstruct[train]'"
 
@@ -55,7 +59,7 @@ def train(recipe: Recipe, progress: TrainProgress | None = None, overwrite: bool
         start = recipe.model.start or str(out / "start")
         results = []
         for stage in recipe.stages:
-            results.append(_stage(recipe, stage, start, told, overwrite, state.is_main_process))
+            results.append(_stage(recipe, stage, start, told, overwrite, state))
             state.wait_for_everyone()
             start = str(results[-1].folder)
         if state.is_main_process:
@@ -86,22 +90,23 @@ def _start(model: ModelSection, out: Path, seed: int, overwrite: bool, progress:
 
 
 def _stage(
-    recipe: Recipe, stage: str, start: str, progress: TrainProgress, overwrite: bool, is_main: bool
+    recipe: Recipe, stage: str, start: str, progress: TrainProgress, overwrite: bool, state: PartialState
 ) -> StageResult:
     from mminstruct.train.stage import StageJob, train_stage  # which imports transformers
 
     out, section = Path(recipe.out), recipe.stages[stage]
     work, folder = out / "training" / stage, out / stage
     settings = stage_settings(section, start, recipe.seed)
-    if is_main and overwrite and differs(work, settings):
-        shutil.rmtree(work)
-        shutil.rmtree(folder, ignore_errors=True)
     progress.stage_started(stage)
-    done = open_record(work, settings)
+    with state.main_process_first():  # which begins the record that the others only read
+        if state.is_main_process and overwrite and differs(work, settings):
+            shutil.rmtree(work)
+            shutil.rmtree(folder, ignore_errors=True)
+        done = open_record(work, settings)
     if done is None:
-        job = StageJob(stage, section, start, folder, work, recipe.seed, recipe.device, is_main)
+        job = StageJob(stage, section, start, folder, work, recipe.seed, recipe.device, state.is_main_process)
         done = train_stage(job, progress)
-        if is_main:
+        if state.is_main_process:
             close_record(work, settings, done)
         progress.stage_ended(done, skipped=False)
     else:
