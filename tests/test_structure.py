@@ -43,6 +43,7 @@ RANKS = {
     "train": 10,
     "evaluate": 10,
     "ablate": 11,
+    "web": 11,
     "cli": 12,
     "__main__": 13,
 }
