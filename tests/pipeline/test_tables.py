@@ -34,6 +34,21 @@ def test_parts_read_back_in_order(table: Table[Match]) -> None:
     assert reject.reason is Reason.NO_MATCH and reject.request_id == "r"
 
 
+def test_columns_come_part_by_part_and_without_the_others(table: Table[Match]) -> None:
+    table.write_part(0, [match(1), match(2)], [Reject("x", "match", Reason.NO_MATCH, "none left", "raw", "r")])
+    table.write_part(1, [match(3)])
+    columns = [part.to_pydict() for part in table.columns(["match_id", "rank"])]
+    assert columns == [{"match_id": ["m1", "m2"], "rank": [1, 2]}, {"match_id": ["m3"], "rank": [3]}]
+    assert [part.to_pydict() for part in table.reject_columns(["reason"])] == [{"reason": ["no_match"]}]
+
+
+def test_columns_of_a_broken_part_say_which(table: Table[Match], tmp_path: Path) -> None:
+    table.write_part(0, [match(1)])
+    (tmp_path / "04_matches" / "part-00000.parquet").write_bytes(b"PAR1")
+    with pytest.raises(RunError, match=r"part-00000.parquet cannot be read as a part of table 04_matches"):
+        list(table.columns(["rank"]))
+
+
 def test_an_empty_part_is_a_finished_part(table: Table[Match]) -> None:
     table.write_part(0, [])
     assert (table.parts(), table.count(), list(table.rows())) == ([0], 0, [])

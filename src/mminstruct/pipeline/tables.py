@@ -127,6 +127,17 @@ class Table(Generic[RowT]):
         for index in self.parts():
             yield from self.read_rejects(index)
 
+    def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns of all rows, a table a part: counts of any number of rows, and no row becomes an object."""
+        for index in self.parts():
+            yield self._read_columns(self._name(index), names)
+
+    def reject_columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns of all rejects, a table for each part that has any."""
+        for index in self.parts():
+            if self._folder.exists(self._rejects_name(index)):
+                yield self._read_columns(self._rejects_name(index), names)
+
     def pick(self, index: int, ids: Collection[str]) -> list[RowT]:
         """Return the rows of one part that have one of these ids."""
         return self._read(self._name(index), self.row_type, ids)
@@ -184,6 +195,13 @@ class Table(Generic[RowT]):
         except (OSError, pa.ArrowException, KeyError) as error:
             raise self._unreadable(self._folder.path(name), error) from error
         return [row_type(*values) for values in zip(*columns, strict=True)]
+
+    def _read_columns(self, name: str, columns: Sequence[str]) -> pa.Table:
+        try:
+            with self._folder.open(name) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+                return file.read(columns=list(columns), use_threads=False)
+        except (OSError, pa.ArrowException, KeyError) as error:
+            raise self._unreadable(self._folder.path(name), error) from error
 
     def _unreadable(self, path: str, error: Exception) -> RunError:
         return RunError(
