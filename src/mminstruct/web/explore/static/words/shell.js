@@ -1,0 +1,35 @@
+// English of the header, the help and the notices that every page shares.
+
+export const words = {
+  product: "mminstruct",
+  skip: "Skip to the content",
+  navigation: "Views",
+  views: {
+    gallery: "Gallery",
+    map: "Map",
+    review: "Review",
+    live: "Live",
+    leaderboard: "Leaderboard",
+    questions: "Questions",
+    arena: "Arena",
+  },
+  kinds: { run: "run", bench: "benchmark" },
+  themes: { system: "Auto", light: "Light", dark: "Dark" },
+  changeTheme: (now) => `Colours: ${now}. Change`,
+  keys: "Keys",
+  showKeys: "Show the keys",
+  search: "Go to the search field",
+  close: "Close",
+  again: "Try again",
+  unreachable: "The explorer does not answer. Is `mminstruct explore` still running?",
+  refused: (status) => `The server answered ${status} without saying why.`,
+  keyNames: {
+    ArrowLeft: "←",
+    ArrowRight: "→",
+    ArrowUp: "↑",
+    ArrowDown: "↓",
+    Escape: "Esc",
+    Enter: "Enter",
+    " ": "Space",
+  },
+};

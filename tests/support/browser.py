@@ -1,0 +1,122 @@
+"""Debian's Chromium, driven through Playwright: a page that fails its test on any error in the console.
+
+Playwright's synchronous interface keeps an event loop running in this thread while a browser is open. So what needs
+`asyncio.run` (making a run, say) must be done before, or in another thread; the explorer itself runs in a thread.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Response
+    from starlette.applications import Starlette
+
+CHROMIUM = Path("/usr/bin/chromium")
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NARROW, WIDE = 390, 1600
+"""Widths in CSS pixels at which every view must work."""
+
+
+@contextmanager
+def served(app: Starlette) -> Iterator[str]:
+    """Serve an explorer's app on a free port in a thread; its address, without a slash at the end."""
+    import uvicorn
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the server ended before it served"
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Chromium; skip the test where there is none, or no Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Errors:
+    """What went wrong on a page: errors and warnings of the console, exceptions, answers of 400 and above."""
+
+    found: list[str] = field(default_factory=list)
+    expected: tuple[str, ...] = ()
+    """Parts of addresses that may be refused; Chromium writes each refusal to the console as well."""
+
+    def watch(self, page: Page) -> None:
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.found.append(f"exception: {error}"))
+        page.on("response", self._response)
+        page.on("dialog", lambda dialog: (self.found.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        address = message.location.get("url", "")
+        if message.type in ("error", "warning") and not self._is_expected(address):
+            self.found.append(f"{message.type}: {message.text} ({address})")
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 400 and not self._is_expected(response.url):
+            self.found.append(f"{response.status}: {response.url}")
+
+    def _is_expected(self, address: str) -> bool:
+        return any(part in address for part in self.expected)
+
+
+@contextmanager
+def watched_page(
+    browser: Browser,
+    address: str,
+    *,
+    width: int = WIDE,
+    height: int = 1000,
+    dark: bool = False,
+    refused: tuple[str, ...] = (),
+) -> Iterator[Page]:
+    """Open `address` and fail on any error that the page had by the end; `refused` names what the server may refuse."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
+    )
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    errors = Errors(expected=refused)
+    errors.watch(page)
+    try:
+        page.goto(address)
+        yield page
+        assert not errors.found, "\n".join(errors.found)
+    finally:
+        context.close()
+
+
+def assert_fits(page: Page) -> None:
+    """Fail where the page can be scrolled sideways."""
+    widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert widths[0] <= widths[1], f"the page is {widths[0]} pixels wide in a window of {widths[1]}"
