@@ -128,7 +128,7 @@ class Table(Generic[RowT]):
             yield from self.read_rejects(index)
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield some columns of all rows, a table a part: counts of any number of rows, and no row becomes an object."""
+        """Yield some columns of all rows, a table a part: what is counted need not become objects."""
         for index in self.parts():
             yield self._read_columns(self._name(index), names)
 
