@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Response
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Response
     from starlette.applications import Starlette
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -74,17 +74,21 @@ class Errors:
     def watch(self, page: Page) -> None:
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.found.append(f"exception: {error}"))
-        page.on("response", self._response)
-        page.on("dialog", lambda dialog: (self.found.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
+        page.on("response", self._refused)
+        page.on("dialog", self._dialog)
 
     def _console(self, message: ConsoleMessage) -> None:
         address = message.location.get("url", "")
         if message.type in ("error", "warning") and not self._is_expected(address):
             self.found.append(f"{message.type}: {message.text} ({address})")
 
-    def _response(self, response: Response) -> None:
+    def _refused(self, response: Response) -> None:
         if response.status >= 400 and not self._is_expected(response.url):
             self.found.append(f"{response.status}: {response.url}")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.found.append(f"a script ran: {dialog.message}")
+        dialog.dismiss()
 
     def _is_expected(self, address: str) -> bool:
         return any(part in address for part in self.expected)
