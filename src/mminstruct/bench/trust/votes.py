@@ -42,6 +42,7 @@ class Votes:
 
     by_comparison: dict[Comparison, list[Verdict]] = field(default_factory=dict)
     annotators: set[str] = field(default_factory=set)  # those named
+    said: dict[tuple[Comparison, str], Verdict] = field(default_factory=dict)  # by comparison and annotator named
     n_both_bad: int = 0  # among the ties
     n_repeated: int = 0  # an annotator says the same again: counted once
     n_unknown_question: int = 0  # left out, as are the next
@@ -113,7 +114,6 @@ def read_votes(files: Sequence[Path], questions: Collection[str], models: Collec
     expected or could mean either model, a model against itself, an annotator who says two things about one comparison.
     """
     votes = Votes()
-    said: dict[tuple[Comparison, str], Verdict] = {}
     for file in files:
         for line in _lines(file):
             comparison, verdict = ordered(line.question_id, line.model_a, line.model_b, line.verdict)
@@ -121,13 +121,14 @@ def read_votes(files: Sequence[Path], questions: Collection[str], models: Collec
                 votes.n_unknown_question += 1
             elif line.model_a not in models or line.model_b not in models:
                 votes.n_unknown_model += 1
-            elif line.annotator and (comparison, line.annotator) in said:
-                _check_repeat(line, said[comparison, line.annotator], verdict)
+            elif (comparison, line.annotator) in votes.said:
+                _check_repeat(line, votes.said[comparison, line.annotator], verdict)
                 votes.n_repeated += 1
             else:
-                said[comparison, line.annotator] = verdict
                 votes.by_comparison.setdefault(comparison, []).append(verdict)
-                votes.annotators |= {line.annotator} - {""}
+                if line.annotator:
+                    votes.said[comparison, line.annotator] = verdict
+                    votes.annotators.add(line.annotator)
                 votes.n_both_bad += line.word == "both_bad"
     return votes
 
