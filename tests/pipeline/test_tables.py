@@ -37,9 +37,11 @@ def test_parts_read_back_in_order(table: Table[Match]) -> None:
 def test_columns_come_part_by_part_and_without_the_others(table: Table[Match]) -> None:
     table.write_part(0, [match(1), match(2)], [Reject("x", "match", Reason.NO_MATCH, "none left", "raw", "r")])
     table.write_part(1, [match(3)])
-    columns = [part.to_pydict() for part in table.columns(["match_id", "rank"])]
-    assert columns == [{"match_id": ["m1", "m2"], "rank": [1, 2]}, {"match_id": ["m3"], "rank": [3]}]
-    assert [part.to_pydict() for part in table.reject_columns(["reason"])] == [{"reason": ["no_match"]}]
+    columns = [(index, part.to_pydict()) for index, part in table.columns(["match_id", "rank"])]
+    assert columns == [(0, {"match_id": ["m1", "m2"], "rank": [1, 2]}), (1, {"match_id": ["m3"], "rank": [3]})]
+    assert [(index, part.to_pydict()) for index, part in table.reject_columns(["reason"])] == [
+        (0, {"reason": ["no_match"]})
+    ]
 
 
 def test_columns_of_a_broken_part_say_which(table: Table[Match], tmp_path: Path) -> None:

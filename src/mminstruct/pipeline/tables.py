@@ -127,16 +127,16 @@ class Table(Generic[RowT]):
         for index in self.parts():
             yield from self.read_rejects(index)
 
-    def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield some columns of all rows, a table a part: what is counted need not become objects."""
+    def columns(self, names: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+        """Yield each part's number and some of its columns: what is counted need not become objects."""
         for index in self.parts():
-            yield self._read_columns(self._name(index), names)
+            yield index, self._read_columns(self._name(index), names)
 
-    def reject_columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield some columns of all rejects, a table for each part that has any."""
+    def reject_columns(self, names: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the number of each part that has rejects, and some columns of these."""
         for index in self.parts():
             if self._folder.exists(self._rejects_name(index)):
-                yield self._read_columns(self._rejects_name(index), names)
+                yield index, self._read_columns(self._rejects_name(index), names)
 
     def pick(self, index: int, ids: Collection[str]) -> list[RowT]:
         """Return the rows of one part that have one of these ids."""
