@@ -10,6 +10,7 @@
     ├── BudgetError        the run has spent what its budget allows
     ├── StoreError         the reply store cannot be opened, read or written
     ├── RunError           a run folder is not one, is in use, or lacks what was asked for
+    ├── DecisionError      a reviewer's decision on a row that cannot be taken so: an empty edit, nothing to undo
     ├── RunInterrupted     Ctrl-C, once what was in flight has come home
     ├── BenchmarkError     a benchmark folder or one of its files is not what was expected, or lacks what was asked for
     ├── TrainingError      training cannot begin or go on: bad rows, a loss that is no number, other settings
@@ -63,6 +64,10 @@ class StoreError(MMInstructError):
 
 class RunError(MMInstructError):
     """A run folder is not one, is being written by another process, or lacks what was asked for."""
+
+
+class DecisionError(MMInstructError):
+    """A reviewer's decision on a row cannot be taken as it is; nothing of it is kept."""
 
 
 class RunInterrupted(MMInstructError):
