@@ -18,6 +18,7 @@ Examples:
   mminstruct run my.yaml                   run it; again to go on, or after a change
   mminstruct status runs/my                how far it is
   mminstruct show runs/my 3f2a             one row's whole story
+  mminstruct explore runs/my               all of it in the browser: gallery, map, review
   mminstruct export runs/my --out data/my  training data
   mminstruct validate data/my              check training data, ours or anybody's
   mminstruct train recipe.yaml             a LLaVA from them
@@ -37,7 +38,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; user mistakes end in one paragraph and exit status 2, an interrupt in 130."""
-    from mminstruct.cli import ablate, commands, export, replies, validate  # noqa: F401 - their commands join `cli`
+    from mminstruct.cli import ablate, commands, explore, export, replies, validate  # noqa: F401 - their commands join `cli`
     from mminstruct.cli.bench import build, calibrate, judge, power, report, respond  # noqa: F401
     from mminstruct.cli.bench import export as bench_export  # noqa: F401
     from mminstruct.cli.evaluate import evaluate_command  # noqa: F401
