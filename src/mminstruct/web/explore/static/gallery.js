@@ -1,0 +1,155 @@
+// The gallery: the run's rows as cards, with filters that count, search, sorting and pages. One row's story opens above
+// it (sample.js). The address holds all of the state: every change goes through place.js, and `show` draws what it says.
+
+import { drawChips } from "./chips.js";
+import { drawFilters } from "./filters.js";
+import { drawCards, drawPages, drawSkeleton, moveFocus } from "./grid.js";
+import { changed, filtersOf, go, here } from "./place.js";
+import { openSample } from "./sample.js";
+import { api, bindKeys, debounced, element, emptiness, fill, main, number, openShell, problem, withQuery } from "./shell.js";
+import { words } from "./words/gallery.js";
+
+const SIZE = 60; // a multiple of 2, 3, 4, 5 and 6 columns
+const SORTS = ["order", "-score", "score", "-words", "words", "random"];
+
+const about = await openShell("gallery", words.title);
+const parts = layOut();
+const sample = openSample({ about, neighbour, close: () => go(changed(here(), { sample: null }), { replace: true }) });
+let drawn = null; // the query of the cards that stand there, without `sample`
+let stopped = new AbortController();
+let shown = { items: [], page: 0, nPages: 0 };
+
+bindKeys([
+  { keys: ["j"], label: words.nextPage, act: () => turn(1) },
+  { keys: ["k"], label: words.previousPage, act: () => turn(-1) },
+  { keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], label: words.moveFocus, act: (event) => moveFocus(parts.cards, event) },
+  { keys: ["Enter"], label: words.openSample, act: () => {} },
+  { keys: ["f"], label: words.goToFilters, act: focusFilters },
+]);
+window.addEventListener("popstate", show);
+show();
+
+function layOut() {
+  const search = element("input", { type: "search", "aria-label": words.search, placeholder: words.search, maxlength: 500 });
+  const type = debounced(() => go(changed(here(), { q: search.value.trim() || null })), 250);
+  search.addEventListener("input", type);
+  const sort = element("select", { id: "sort" }, SORTS.map((key) => element("option", { value: key }, words.sorts[key])));
+  sort.addEventListener("change", () => go(changed(here(), { sort: sort.value === "order" ? null : sort.value })));
+  const filters = element("details", { class: "filters" });
+  filters.open = matchMedia("(min-width: 960px)").matches;
+  const made = {
+    search, sort, filters,
+    facets: element("div", { class: "facets" }),
+    summary: element("summary", {}, words.filters),
+    chips: element("div", { class: "chips" }),
+    total: element("p", { class: "total", role: "status" }),
+    review: element("a", { class: "button", href: "/review" }, words.review),
+    cards: element("div", { class: "cards", onclick: openCard }),
+    pages: element("nav", { class: "pages", "aria-label": words.pages }),
+  };
+  filters.append(made.summary, made.facets);
+  const sorting = element("label", { class: "sorting", for: "sort" }, element("span", {}, words.sort), sort);
+  const bar = element("div", { class: "bar" }, search, sorting);
+  const counted = element("div", { class: "counted" }, made.total, made.review);
+  const rows = element("section", { class: "rows", "aria-label": words.rows }, bar, made.chips, counted, made.cards, made.pages);
+  main().classList.add("gallery");
+  fill(main(), element("h1", { class: "visually-hidden" }, words.title), filters, rows);
+  drawSkeleton(made.cards);
+  return made;
+}
+
+/** Draws what the address says; the cards and filters only where something other than the open sample changed. */
+async function show() {
+  const query = here();
+  const opened = query.get("sample");
+  query.delete("sample");
+  if (drawn !== query.toString()) await load(query);
+  await sample.show(opened, shown.items);
+}
+
+async function load(query) {
+  drawn = query.toString();
+  stopped.abort();
+  stopped = new AbortController();
+  const { signal } = stopped;
+  if (document.activeElement !== parts.search) parts.search.value = query.get("q") ?? "";
+  parts.sort.value = query.get("sort") ?? "order";
+  parts.cards.setAttribute("aria-busy", "true");
+  const filters = filtersOf(query);
+  loadFilters(filters, signal);
+  try {
+    const found = await api("/api/items", { query: changed(query, { size: SIZE, page: query.get("page") ?? 0 }), signal });
+    drawFound(found, filters);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    drawn = null;
+    fill(parts.total);
+    fill(parts.pages);
+    fill(parts.cards, problem(error, show));
+  }
+  parts.cards.removeAttribute("aria-busy");
+}
+
+function drawFound(found, filters) {
+  shown = { items: found.items, page: found.page, nPages: Math.ceil(found.total / found.size) };
+  fill(parts.total, words.found(found.total, about.n_items));
+  parts.review.href = withQuery("/review", filters);
+  parts.review.hidden = !found.total || !about.views.includes("review");
+  if (found.items.length) drawCards(parts.cards, found.items);
+  else fill(parts.cards, nothing(filters, found.total));
+  drawPages(parts.pages, shown, turn);
+}
+
+function nothing(filters, total) {
+  const clear = () => go(new URLSearchParams());
+  if (total) return emptiness(words.noSuchPage, words.fewerPages(shown.nPages), button(words.firstPage, () => go(changed(here(), { page: null }))));
+  if (filters.size) return emptiness(words.nothingFound, words.loosen, button(words.clear, clear));
+  return emptiness(words.empty, words.emptyRun);
+}
+
+const button = (text, act) => element("button", { type: "button", onclick: act }, text);
+
+async function loadFilters(filters, signal) {
+  const change = (changes) => go(changed(here(), changes));
+  try {
+    const facets = await api("/api/facets", { query: filters, signal });
+    drawFilters(parts.facets, facets, filters, change);
+    drawChips(parts.chips, facets, filters, change);
+    fill(parts.summary, words.filters, filters.size ? element("span", { class: "badge accent" }, number(new Set(filters.keys()).size)) : null);
+  } catch (error) {
+    if (error.name !== "AbortError") fill(parts.facets, problem(error, () => loadFilters(filters, signal)));
+  }
+}
+
+/** Goes `step` pages on. */
+function turn(step) {
+  const page = shown.page + step;
+  if (page < 0 || page >= shown.nPages) return;
+  go(changed(here(), { page: page || null }));
+  window.scrollTo({ top: 0 });
+}
+
+/** Opens the row `step` cards from `id`, on the next or the previous page where this one ends. */
+async function neighbour(id, step) {
+  const index = shown.items.findIndex((item) => item.id === id) + step;
+  const query = here();
+  if (shown.items[index]) return go(changed(query, { sample: shown.items[index].id }), { replace: true });
+  const page = shown.page + step;
+  if (page < 0 || page >= shown.nPages) return undefined;
+  const other = changed(query, { page: page || null });
+  const found = await api("/api/items", { query: changed(other, { size: SIZE, page, sample: null }) });
+  return go(changed(other, { sample: found.items.at(step > 0 ? 0 : -1)?.id ?? null }), { replace: true });
+}
+
+function focusFilters() {
+  parts.filters.open = true;
+  parts.filters.querySelector("input")?.focus();
+}
+
+/** A plain click opens the row here; with a modifier the browser opens the link in a new tab. */
+function openCard(event) {
+  const link = event.target.closest(".card a");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  go(new URL(link.href).searchParams);
+}

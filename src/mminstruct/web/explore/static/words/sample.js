@@ -1,0 +1,10 @@
+// English of the dialog around a row's story.
+
+export const words = {
+  title: "The row’s story",
+  previous: "Previous row",
+  next: "Next row",
+  close: "Close",
+  position: (at, n) => `${at} of ${n} on this page`,
+  outside: "Not on the page behind",
+};
