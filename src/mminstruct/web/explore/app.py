@@ -25,6 +25,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from mminstruct.errors import MMInstructError
+from mminstruct.web.explore.bench import arena, leaderboard, questions
+from mminstruct.web.explore.bench.explorer import BenchExplorer
 from mminstruct.web.explore.library import RunExplorer
 from mminstruct.web.explore.replies import Refused, refusal
 from mminstruct.web.explore.safety import Guard, Guarded
@@ -53,9 +55,10 @@ def run_app(explorer: RunExplorer, guard: Guard) -> Starlette:
     return _app(explorer, guard, RUN_VIEWS, routes)
 
 
-def bench_app(explorer: Explorer, guard: Guard) -> Starlette:
+def bench_app(explorer: BenchExplorer, guard: Guard) -> Starlette:
     """Return the application of a benchmark."""
-    routes: list[BaseRoute] = []
+    views = (leaderboard, questions, arena)
+    routes: list[BaseRoute] = [route for view in views for route in view.routes(explorer)]
     return _app(explorer, guard, BENCH_VIEWS, routes)
 
 

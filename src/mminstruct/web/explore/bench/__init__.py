@@ -1,0 +1,1 @@
+"""Looking at a benchmark: its questions and judgments, its leaderboard, and the arena where people vote."""
