@@ -30,7 +30,7 @@ def demo_config(run_dir: Path, short: bool) -> RunConfig:
 def print_demo_results(run_dir: str) -> None:
     """Export the training data, print three samples of different instructions in full, and say where all is."""
     out = Path(run_dir) / "export" / "llava"
-    report = export_run(run_dir, out, options=ExportOptions(overwrite=True))
+    report = export_run(run_dir, out, options=ExportOptions(overwrite=True)).report
     samples = {sample.instruction_id: sample for sample in Tables(Folder(run_dir)).samples.rows()}
     console = wide_console()
     console.print("\nThree samples in full (by a very small language model: they show the way, not the quality):")

@@ -10,6 +10,7 @@ import click
 from mminstruct.cli import cli
 
 if TYPE_CHECKING:
+    from mminstruct.pipeline.reviewed import ReviewTally
     from mminstruct.writers.export import ExportReport
     from mminstruct.writers.format import ImageMode
 
@@ -49,6 +50,13 @@ IMAGE_MODES = ("copy", "link", "embed", "none")
     show_default=True,
     help="Decode every image in the check, or only see that it is a file that is not empty.",
 )
+@click.option(
+    "--reviewed",
+    is_flag=True,
+    help="Honour the reviewers' decisions: leave out what they dropped, take the texts that they edited, add what they "
+    "keep although the filter rejected it.",
+)
+@click.option("--reviewed-only", is_flag=True, help="The same, without the rows that nobody has decided about.")
 @click.option("--overwrite", is_flag=True, help="Replace what stands at --out.")
 def export(
     run_dir: str,
@@ -61,6 +69,8 @@ def export(
     mix_image_root: Path | None,
     mix_seed: int,
     open_images: bool,
+    reviewed: bool,
+    reviewed_only: bool,
     overwrite: bool,
 ) -> None:
     """Write the training samples of RUN in a trainer's format, with a data card, and check them."""
@@ -70,7 +80,45 @@ def export(
 
     added = Mix(mix, mix_ratio, mix_image_root, mix_seed) if mix else None
     options = ExportOptions(image_mode, image_root, added, open_images, overwrite)
-    _tell(export_run(run_dir, out, format_name, options), out, mix)
+    written = export_run(run_dir, out, format_name, options, "only" if reviewed_only else "yes" if reviewed else "no")
+    _tell(written.report, out, mix)
+    if written.review is not None:
+        _tell_review(written.review, run_dir, reviewed_only)
+    else:
+        _tell_that_there_are_decisions(run_dir)
+
+
+def _tell_review(review: ReviewTally, run_dir: str, only: bool) -> None:
+    left = "left out" if only else "taken as they are"
+    click.echo(
+        f"Reviewed by {len(review.reviewers):,}: {review.n_kept:,} kept, {review.n_edited:,} edited, "
+        f"{review.n_dropped:,} dropped, {review.n_rescued:,} kept although the filter had rejected them; "
+        f"{review.n_undecided:,} undecided, {left}."
+    )
+    for count, what in (
+        (review.n_changed, "of rows that were made anew since, and have another answer now"),
+        (review.n_gone, "of rows that the run no longer has"),
+        (review.n_held_out, "of rows that are held out for the benchmark, or whose image or instruction is"),
+    ):
+        if count:
+            click.echo(f"Decisions not applied, for they are {what}: {count:,}.")
+    if review.n_passed_over:
+        click.echo(
+            f"Lines in {run_dir}/explore/decisions that hold no decision, passed over: {review.n_passed_over:,}."
+        )
+
+
+def _tell_that_there_are_decisions(run_dir: str) -> None:
+    from mminstruct.pipeline.decisions import read_decisions
+    from mminstruct.pipeline.tables import Folder
+
+    book = read_decisions(Folder(run_dir))
+    if book.standing:
+        counts = ", ".join(f"{choice} {count:,}" for choice, count in book.counts().most_common())
+        click.echo(
+            f"note: this run has decisions by {len(book.reviewers()):,} reviewers ({counts}), which are not in this "
+            "export. --reviewed honours them."
+        )
 
 
 def _tell(report: ExportReport, out: Path, mix: Path | None) -> None:

@@ -8,49 +8,112 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from mminstruct import __version__
 from mminstruct.config.file import dump_config
 from mminstruct.config.run import RunConfig
-from mminstruct.errors import RunError
+from mminstruct.errors import ExportError, RunError
+from mminstruct.pipeline.decisions import read_decisions
 from mminstruct.pipeline.manifest import Manifest, read_manifest
+from mminstruct.pipeline.reviewed import ReviewedSamples, ReviewTally
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.story import open_run
+from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Sample
-from mminstruct.writers.card import CardFacts, StageFacts, write_card
+from mminstruct.writers.card import CardFacts, ReviewFacts, StageFacts, write_card
 from mminstruct.writers.export import FORMATS, ExportOptions, ExportReport, write_export
 from mminstruct.writers.format import TrainFormat
 from mminstruct.writers.mix import Mix
 from mminstruct.writers.seen import Seen
 
+Reviewed = Literal["no", "yes", "only"]
+"""Whether reviewers' decisions count: not; they do; they do, and what nobody has decided on stays out."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunExport:
+    """What was written of a run."""
+
+    report: ExportReport
+    review: ReviewTally | None  # None: decisions did not count
+
 
 def export_run(
-    run_dir: str, out: Path, format_name: str = "llava", options: ExportOptions | None = None
-) -> ExportReport:
+    run_dir: str,
+    out: Path,
+    format_name: str = "llava",
+    options: ExportOptions | None = None,
+    reviewed: Reviewed = "no",
+) -> RunExport:
     """Write the run's training samples to `out` in one of FORMATS, with a data card.
 
     Raises RunError where the run has not come to its end, or its samples are not as many as its manifest says;
     ExportError and SourceError as `write_export` does.
     """
     config, manifest, tables = open_finished_run(run_dir)
-    form = FORMATS[format_name]
-    tally = _Tally()
+    form, tally = FORMATS[format_name], _Tally()
+    reviewing = None if reviewed == "no" else _reviewing(run_dir, tables, only=reviewed == "only")
+    samples = tables.samples.rows() if reviewing is None else reviewing.rows(tables.samples.rows())
 
     def finish(folder: Path, report: ExportReport) -> None:
-        _check_count(run_dir, manifest, tables, report.n_samples)
+        _check_count(run_dir, manifest, tables, _n_read(reviewing, report))
         facts = _facts(Path(run_dir).name, config, manifest, tally, tables.benchmark.count())
+        facts = replace(facts, review=_review_facts(reviewing))
         write_card(_with_format(facts, form, folder, options.mix if options else None, report), folder)
 
-    return write_export(tally.watch(tables.samples.rows()), out, form, options, finish)
+    report = write_export(tally.watch(samples), out, form, options, finish)
+    return RunExport(report, reviewing.tally if reviewing else None)
+
+
+def _reviewing(run_dir: str, tables: Tables, only: bool) -> ReviewedSamples:
+    book = read_decisions(Folder(run_dir))
+    if only and not book.standing:
+        raise ExportError(
+            f"Nobody has decided about a row of {run_dir}, so that there is nothing to export with --reviewed-only. "
+            f"Review it with `mminstruct explore {run_dir}`, or leave the option out."
+        )
+    return ReviewedSamples(tables, book, only)
+
+
+def _n_read(reviewing: ReviewedSamples | None, report: ExportReport) -> int:
+    """Return how many rows the table of samples gave.
+
+    Raises ExportError unless those written and read back are as many as the decisions leave.
+    """
+    if reviewing is None:
+        return report.n_samples
+    if report.n_samples != reviewing.n_expected:
+        raise ExportError(
+            f"The export has {report.n_samples:,} samples, expected {reviewing.n_expected:,} by the decisions."
+        )
+    return reviewing.tally.n_table
 
 
 def _check_count(run_dir: str, manifest: Manifest, tables: Tables, n_samples: int) -> None:
+    """Raise RunError where the table of samples has not as many rows as the manifest says."""
     expected = manifest.stages["split"].tables.get(tables.samples.name, n_samples)
     if n_samples != expected:
         raise RunError(
             f"The run {run_dir} has {n_samples:,} samples in {tables.samples.name}, expected {expected:,} as its "
             "manifest says: a part of the table is lost. Make it again with `mminstruct run CONFIG --from split`."
         )
+
+
+def _review_facts(reviewing: ReviewedSamples | None) -> ReviewFacts | None:
+    if reviewing is None:
+        return None
+    tally = reviewing.tally
+    return ReviewFacts(
+        n_reviewers=len(tally.reviewers),
+        n_kept=tally.n_kept,
+        n_edited=tally.n_edited,
+        n_dropped=tally.n_dropped,
+        n_rescued=tally.n_rescued,
+        n_undecided=tally.n_undecided,
+        n_not_applied=tally.n_held_out + tally.n_changed + tally.n_gone,
+        only_decided=reviewing.only,
+    )
 
 
 def _with_format(facts: CardFacts, form: TrainFormat, folder: Path, mix: Mix | None, report: ExportReport) -> CardFacts:

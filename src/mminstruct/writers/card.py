@@ -43,6 +43,20 @@ class StageFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewFacts:
+    """What people decided about the rows, where the export honours it."""
+
+    n_reviewers: int
+    n_kept: int
+    n_edited: int
+    n_dropped: int
+    n_rescued: int  # rejected by the filter, kept by a reviewer
+    n_undecided: int
+    n_not_applied: int  # decisions on rows that are held out, were made anew, or are gone
+    only_decided: bool  # the undecided rows were left out
+
+
+@dataclass(frozen=True, slots=True)
 class CardFacts:
     """Everything that a card says of one run; the pipeline fills it."""
 
@@ -69,6 +83,7 @@ class CardFacts:
     about: str = "`train.json` is a JSON list in LLaVA's form."  # what that file holds
     usage: str = ""  # how a trainer loads it, in Markdown
     n_mixed: int = 0  # rows of another data set that stand behind the samples
+    review: ReviewFacts | None = None  # None: reviewers' decisions are not in this export
     more_header: Mapping[str, object] = field(default_factory=dict)  # what a format adds to the head
     tags: Sequence[str] = ("image", "instruction-tuning", "synthetic", "llava", "mminstruct")
     notes: Sequence[str] = field(default=())  # more to know, one sentence each
