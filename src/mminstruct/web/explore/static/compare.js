@@ -1,7 +1,8 @@
 // What another run made of the same image, field by field beside this run's row, with the words that differ marked.
 
-import { element, api, fill, problem } from "./shell.js";
+import { readable } from "./badges.js";
 import { wordDifferences } from "./differences.js";
+import { api, element, fill, problem } from "./shell.js";
 import { words } from "./words/compare.js";
 
 const FIELDS = ["status", "reason", "description", "instruction", "category", "answer", "score", "model"];
@@ -50,15 +51,22 @@ function table(run, mine, theirs) {
 }
 
 function row(field, mine, theirs) {
-  const [left, right] = [textOf(mine), textOf(theirs)];
+  const [left, right] = [textOf(field, mine), textOf(field, theirs)];
   const name = element("th", { scope: "row" }, words.fields[field]);
   if (left === right) return element("tr", {}, name, element("td", {}, left), element("td", { class: "soft" }, words.same));
   const parts = wordDifferences(left, right);
-  const side = (kept, tag) => parts.filter((part) => part.kind === "both" || part.kind === kept).map((part) => (part.kind === "both" ? part.text : element(tag, {}, part.text)));
+  const side = (kept, tag) => parts.filter(({ kind }) => kind === "both" || kind === kept).map((part) => marked(part, tag));
   return element("tr", {}, name, element("td", {}, side("left", "del")), element("td", {}, side("right", "ins")));
 }
 
-function textOf(value) {
+/** A piece of text, in `tag` where the other side lacks it; the space before it is not marked. */
+function marked({ kind, text }, tag) {
+  const words = text.trimStart();
+  return kind === "both" ? text : [text.slice(0, text.length - words.length), element(tag, {}, words)];
+}
+
+function textOf(field, value) {
   if (value === null || value === undefined) return "";
+  if (field === "status" || field === "reason") return readable(value);
   return typeof value === "number" ? value.toFixed(3) : String(value);
 }

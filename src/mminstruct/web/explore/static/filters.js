@@ -7,6 +7,7 @@ import { words } from "./words/filters.js";
 
 const N_SHOWN = 7; // values of a facet before "show all"
 const LISTS = ["status", "reason", "category", "source", "instruction"];
+const DECISIONS = ["none", "keep", "edit", "drop"].map((value) => ({ value, label: value, n: null })); // which are not counted
 const RANGES = ["score", "words"];
 
 const unfolded = new Set(); // facets of which all values are shown
@@ -25,6 +26,7 @@ export function drawFilters(place, facets, filters, change) {
     facetOf("status", facets, filters, change, redraw),
     RANGES.map((name) => drawRange(name, facets[name], filters, change)),
     LISTS.slice(1).map((name) => facetOf(name, facets, filters, change, redraw)),
+    facetOf("decision", { decision: DECISIONS }, filters, change, redraw),
   );
   if (focused) place.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
 }
@@ -57,16 +59,19 @@ function line(name, value, most, chosen, change) {
     change({ [name]: box.checked ? [...others, value.value] : others });
   });
   const label = labelOf(name, value);
-  const share = element("span", { class: "share", "aria-hidden": "true" });
-  share.style.width = `${(100 * value.n) / most}%`;
   return element(
     "label",
     { class: "value", title: label },
     box,
     element("span", { class: "label" }, label),
-    element("span", { class: "n" }, number(value.n)),
-    share,
+    value.n !== null && [element("span", { class: "n" }, number(value.n)), shareOf(value.n, most)],
   );
+}
+
+function shareOf(n, most) {
+  const bar = element("span", { class: "share", "aria-hidden": "true" });
+  bar.style.width = `${(100 * n) / most}%`;
+  return bar;
 }
 
 function seeker(name, redraw) {

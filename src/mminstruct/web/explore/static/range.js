@@ -1,6 +1,6 @@
 // A histogram with two sliders under it: the lower and the upper end of what is shown.
 
-import { element, number } from "./shell.js";
+import { debounced, element, number } from "./shell.js";
 import { words } from "./words/filters.js";
 
 const STEPS = { score: 0.01, words: 1 };
@@ -24,17 +24,17 @@ export function drawRange(name, facet, filters, change) {
     low.setAttribute("aria-valuetext", shown(name, Number(low.value)));
     high.setAttribute("aria-valuetext", shown(name, Number(high.value)));
   };
-  const settle = () => {
+  const settled = debounced(() => {
     const [from, to] = [Math.min(low.value, high.value), Math.max(low.value, high.value)];
     // An end that is not moved is no filter: rows without a score stay.
     change({
       [`${name}_min`]: from > ends.min + step / 2 ? fixed(name, from) : null,
       [`${name}_max`]: to < ends.max - step / 2 ? fixed(name, to) : null,
     });
-  };
+  }, 150); // an arrow key that is held down is one change
   for (const end of [low, high]) {
     end.addEventListener("input", tell);
-    end.addEventListener("change", settle);
+    end.addEventListener("change", settled);
   }
   tell();
   const legend = element("legend", {}, words.facets[name]);
