@@ -4,6 +4,7 @@
 import { drawChips } from "./chips.js";
 import { drawFilters } from "./filters.js";
 import { drawCards, drawPages, drawSkeleton, moveFocus } from "./grid.js";
+import { watchIndex } from "./indexing.js";
 import { changed, filtersOf, go, here } from "./place.js";
 import { openSample } from "./sample.js";
 import { api, bindKeys, debounced, element, emptiness, fill, main, number, openShell, problem, withQuery } from "./shell.js";
@@ -16,6 +17,7 @@ const about = await openShell("gallery", words.title);
 const parts = layOut();
 const sample = openSample({ about, neighbour, close: () => go(changed(here(), { sample: null }), { replace: true }) });
 let drawn = null; // the query of the cards that stand there, without `sample`
+let countedFor = null; // the filters whose counts stand there
 let stopped = new AbortController();
 let shown = { items: [], page: 0, nPages: 0 };
 
@@ -42,6 +44,7 @@ function layOut() {
     facets: element("div", { class: "facets" }),
     summary: element("summary", {}, words.filters),
     chips: element("div", { class: "chips" }),
+    indexing: element("p", { class: "indexing", role: "status" }),
     total: element("p", { class: "total", role: "status" }),
     review: element("a", { class: "button", href: "/review" }, words.review),
     cards: element("div", { class: "cards", onclick: openCard }),
@@ -51,7 +54,7 @@ function layOut() {
   const sorting = element("label", { class: "sorting", for: "sort" }, element("span", {}, words.sort), sort);
   const bar = element("div", { class: "bar" }, search, sorting);
   const counted = element("div", { class: "counted" }, made.total, made.review);
-  const rows = element("section", { class: "rows", "aria-label": words.rows }, bar, made.chips, counted, made.cards, made.pages);
+  const rows = element("section", { class: "rows", "aria-label": words.rows }, bar, made.chips, made.indexing, counted, made.cards, made.pages);
   main().classList.add("gallery");
   fill(main(), element("h1", { class: "visually-hidden" }, words.title), filters, rows);
   drawSkeleton(made.cards);
@@ -76,18 +79,23 @@ async function load(query) {
   parts.sort.value = query.get("sort") ?? "order";
   parts.cards.setAttribute("aria-busy", "true");
   const filters = filtersOf(query);
-  loadFilters(filters, signal);
+  if (countedFor !== filters.toString()) loadFilters(filters, signal); // other pages have the same counts
+  watchIndex(parts.indexing, query.has("q"), reload, signal);
   try {
     const found = await api("/api/items", { query: changed(query, { size: SIZE, page: query.get("page") ?? 0 }), signal });
     drawFound(found, filters);
   } catch (error) {
     if (error.name === "AbortError") return;
-    drawn = null;
     fill(parts.total);
     fill(parts.pages);
-    fill(parts.cards, problem(error, show));
+    fill(parts.cards, problem(error, reload));
   }
   parts.cards.removeAttribute("aria-busy");
+}
+
+function reload() {
+  drawn = countedFor = null;
+  show();
 }
 
 function drawFound(found, filters) {
@@ -113,6 +121,7 @@ async function loadFilters(filters, signal) {
   const change = (changes) => go(changed(here(), changes));
   try {
     const facets = await api("/api/facets", { query: filters, signal });
+    countedFor = filters.toString();
     drawFilters(parts.facets, facets, filters, change);
     drawChips(parts.chips, facets, filters, change);
     fill(parts.summary, words.filters, filters.size ? element("span", { class: "badge accent" }, number(new Set(filters.keys()).size)) : null);
