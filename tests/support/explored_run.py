@@ -8,6 +8,7 @@ benchmark       the answers of the last two images that are left
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,7 @@ def make_explored_run(run: Path, teller: str = "") -> Path:
         f"run_dir: {run}\nimages: [{{format: jsonl, path: {run.parent}/captions.jsonl}}]\n"
         f"replies: {run}/replies\nllm: {{base_url: 'http://127.0.0.1:9/v1', model: teller}}\n"
     )
+    (run / "manifest.json").write_text(json.dumps({"stages": {}, "version": "0", "run_id": "run"}))
     tables = Tables(Folder(str(run)))
     tables.images.write_part(0, images, [Reject("77", "images", Reason.NOT_AN_IMAGE, "a text file", "notes.jpg")])
     with ThreadPoolExecutor(1) as pool:  # a browser that is open has an event loop in this thread

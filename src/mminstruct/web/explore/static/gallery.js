@@ -54,11 +54,17 @@ function layOut() {
   const sorting = element("label", { class: "sorting", for: "sort" }, element("span", {}, words.sort), sort);
   const bar = element("div", { class: "bar" }, search, sorting);
   const counted = element("div", { class: "counted" }, made.total, made.review);
-  const rows = element("section", { class: "rows", "aria-label": words.rows }, bar, made.chips, made.indexing, counted, made.cards, made.pages);
+  const rows = element("section", { class: "rows", "aria-label": words.rows }, bar, made.chips, unread(), made.indexing, counted, made.cards, made.pages);
   main().classList.add("gallery");
   fill(main(), element("h1", { class: "visually-hidden" }, words.title), filters, rows);
   drawSkeleton(made.cards);
   return made;
+}
+
+/** What of the run cannot be read, if anything: its rows are missing here. */
+function unread() {
+  const { problems = [] } = about;
+  return problems.length > 0 && element("details", { class: "unread" }, element("summary", {}, words.unread(problems.length)), problems.map((why) => element("p", {}, why)));
 }
 
 /** Draws what the address says; the cards and filters only where something other than the open sample changed. */

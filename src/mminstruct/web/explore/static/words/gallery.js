@@ -19,6 +19,7 @@ export const words = {
   },
   found: (n, all) => (n === all ? rows(n) : `${number(n)} of ${rows(all)}`),
   indexing: (percent) => `The search index is being built (${percent} %); results may be missing until then.`,
+  unread: (n) => `${n === 1 ? "1 part" : `${number(n)} parts`} of the run cannot be read; the rows of it are missing here`,
   nothingFound: "No row fits",
   loosen: "Take away a filter, or search for fewer words.",
   clear: "Clear all filters",
