@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from mminstruct.errors import MMInstructError
+from mminstruct.web.explore import gallery, selections
 from mminstruct.web.explore.bench import arena, leaderboard, questions
 from mminstruct.web.explore.bench.explorer import BenchExplorer
 from mminstruct.web.explore.library import RunExplorer
@@ -51,7 +52,8 @@ class Explorer(Protocol):
 
 def run_app(explorer: RunExplorer, guard: Guard) -> Starlette:
     """Return the application of a run."""
-    routes: list[BaseRoute] = []
+    modules = [gallery, selections]
+    routes = [route for module in modules for route in module.routes(explorer)]
     return _app(explorer, guard, RUN_VIEWS, routes)
 
 
