@@ -23,4 +23,6 @@ export function card(item, href) {
 }
 
 const figures = (item) =>
-  [item.score !== null && words.score(item.score), item.n_words && words.nWords(item.n_words)].filter(Boolean).join(" · ");
+  [item.score !== null && words.score(item.score), item.n_words && words.nWords(item.n_words)]
+    .filter(Boolean)
+    .join(" · ");

@@ -22,7 +22,12 @@ export function drawChips(place, facets, filters, change) {
 
 function chip(text, act) {
   const label = element("span", {}, text);
-  return element("button", { type: "button", class: "chip", title: words.remove(text), "aria-label": words.remove(text), onclick: act }, label, "×");
+  return element(
+    "button",
+    { type: "button", class: "chip", title: words.remove(text), "aria-label": words.remove(text), onclick: act },
+    label,
+    "×",
+  );
 }
 
 function textOf(name, value, facets) {

@@ -11,7 +11,8 @@ const FIELDS = ["status", "reason", "description", "instruction", "category", "a
 export function compareSection(story, about) {
   const section = element("section", { class: "compare", "aria-label": words.title });
   const runs = about.other_runs ?? [];
-  if (!runs.length) return fill(section, element("h3", {}, words.title), element("p", { class: "soft" }, words.noOtherRun));
+  if (!runs.length)
+    return fill(section, element("h3", {}, words.title), element("p", { class: "soft" }, words.noOtherRun));
   const result = element("div", { class: "scrolls", "aria-live": "polite" });
   const select = element("select", { id: "other-run" }, [
     element("option", { value: "" }, words.chooseNone),
@@ -22,7 +23,9 @@ export function compareSection(story, about) {
     compareSection.chosen = select.value;
     if (!select.value) return fill(result);
     try {
-      const found = await api(`/api/items/${encodeURIComponent(story.item.id)}/compare`, { query: { run: select.value } });
+      const found = await api(`/api/items/${encodeURIComponent(story.item.id)}/compare`, {
+        query: { run: select.value },
+      });
       return fill(result, differencesOf(found));
     } catch (error) {
       return fill(result, problem(error, show));
@@ -30,7 +33,17 @@ export function compareSection(story, about) {
   };
   select.addEventListener("change", show);
   if (select.value) show();
-  fill(section, element("div", { class: "choose" }, element("h3", {}, words.title), element("label", { for: "other-run", class: "visually-hidden" }, words.run), select), result);
+  fill(
+    section,
+    element(
+      "div",
+      { class: "choose" },
+      element("h3", {}, words.title),
+      element("label", { for: "other-run", class: "visually-hidden" }, words.run),
+      select,
+    ),
+    result,
+  );
   return section;
 }
 
@@ -40,22 +53,29 @@ function differencesOf({ run, mine, theirs }) {
 }
 
 function table(run, mine, theirs) {
-  const isThere = (field) => [mine[field], theirs[field]].some((value) => value !== null && value !== undefined && value !== "");
+  const isThere = (field) =>
+    [mine[field], theirs[field]].some((value) => value !== null && value !== undefined && value !== "");
   const head = ["", words.mine, run].map((text) => element("th", { scope: "col" }, text));
   return element(
     "table",
     {},
     element("thead", {}, element("tr", {}, head)),
-    element("tbody", {}, FIELDS.filter(isThere).map((field) => row(field, mine[field], theirs[field]))),
+    element(
+      "tbody",
+      {},
+      FIELDS.filter(isThere).map((field) => row(field, mine[field], theirs[field])),
+    ),
   );
 }
 
 function row(field, mine, theirs) {
   const [left, right] = [textOf(field, mine), textOf(field, theirs)];
   const name = element("th", { scope: "row" }, words.fields[field]);
-  if (left === right) return element("tr", {}, name, element("td", {}, left), element("td", { class: "soft" }, words.same));
+  if (left === right)
+    return element("tr", {}, name, element("td", {}, left), element("td", { class: "soft" }, words.same));
   const parts = wordDifferences(left, right);
-  const side = (kept, tag) => parts.filter(({ kind }) => kind === "both" || kind === kept).map((part) => marked(part, tag));
+  const side = (kept, tag) =>
+    parts.filter(({ kind }) => kind === "both" || kind === kept).map((part) => marked(part, tag));
   return element("tr", {}, name, element("td", {}, side("left", "del")), element("td", {}, side("right", "ins")));
 }
 

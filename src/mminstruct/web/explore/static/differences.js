@@ -7,7 +7,11 @@ const LONGEST = 1200; // words; the table below has the product of both numbers
  */
 export function wordDifferences(left, right) {
   const [a, b] = [left, right].map((text) => text.match(/\s*\S+/g) ?? []);
-  if (a.length > LONGEST || b.length > LONGEST) return [{ kind: "left", text: left }, { kind: "right", text: right }];
+  if (a.length > LONGEST || b.length > LONGEST)
+    return [
+      { kind: "left", text: left },
+      { kind: "right", text: right },
+    ];
   const lengths = commonLengths(a, b);
   const pieces = [];
   const add = (kind, text) => {
@@ -31,7 +35,8 @@ function commonLengths(a, b) {
   const lengths = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
-      lengths[i][j] = a[i].trim() === b[j].trim() ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
+      lengths[i][j] =
+        a[i].trim() === b[j].trim() ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
     }
   }
   return lengths;

@@ -7,7 +7,7 @@ import { words } from "./words/filters.js";
 
 const N_SHOWN = 7; // values of a facet before "show all"
 const LISTS = ["status", "reason", "category", "source", "instruction"];
-const DECISIONS = ["none", "keep", "edit", "drop"].map((value) => ({ value, label: value, n: null })); // which are not counted
+const DECISIONS = ["none", "keep", "edit", "drop"].map((value) => ({ value, label: value, n: null })); // not counted
 const RANGES = ["score", "words"];
 
 const unfolded = new Set(); // facets of which all values are shown
@@ -98,7 +98,11 @@ function unfolder(name, n, redraw) {
     redraw();
   };
   const text = unfolded.has(name) ? words.showFewer : words.showAll(n);
-  return element("button", { type: "button", class: "quiet small", dataset: { focus: `all:${name}` }, onclick: act }, text);
+  return element(
+    "button",
+    { type: "button", class: "quiet small", dataset: { focus: `all:${name}` }, onclick: act },
+    text,
+  );
 }
 
 /** The facet's values, and those that are chosen although no row has them beside the other filters. */

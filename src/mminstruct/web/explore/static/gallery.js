@@ -1,20 +1,20 @@
 // The gallery: the run's rows as cards, with filters that count, search, sorting and pages. One row's story opens above
-// it (sample.js). The address holds all of the state: every change goes through place.js, and `show` draws what it says.
+// it (sample.js). The address holds all of the state: every change goes through place.js; `show` draws what it says.
 
 import { drawChips } from "./chips.js";
 import { drawFilters } from "./filters.js";
-import { drawCards, drawPages, drawSkeleton, moveFocus } from "./grid.js";
+import { layOut } from "./gallery_layout.js";
+import { drawCards, drawPages, moveFocus } from "./grid.js";
 import { watchIndex } from "./indexing.js";
 import { changed, filtersOf, go, here } from "./place.js";
 import { openSample } from "./sample.js";
-import { api, bindKeys, debounced, element, emptiness, fill, main, number, openShell, problem, withQuery } from "./shell.js";
+import { api, bindKeys, element, emptiness, fill, number, openShell, problem, withQuery } from "./shell.js";
 import { words } from "./words/gallery.js";
 
 const SIZE = 60; // a multiple of 2, 3, 4, 5 and 6 columns
-const SORTS = ["order", "-score", "score", "-words", "words", "random"];
 
 const about = await openShell("gallery", words.title);
-const parts = layOut();
+const parts = layOut(about);
 const sample = openSample({ about, neighbour, close: () => go(changed(here(), { sample: null }), { replace: true }) });
 let drawn = null; // the query of the cards that stand there, without `sample`
 let countedFor = null; // the filters whose counts stand there
@@ -24,48 +24,17 @@ let shown = { items: [], page: 0, nPages: 0 };
 bindKeys([
   { keys: ["j"], label: words.nextPage, act: () => turn(1) },
   { keys: ["k"], label: words.previousPage, act: () => turn(-1) },
-  { keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], label: words.moveFocus, act: (event) => moveFocus(parts.cards, event) },
+  {
+    keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"],
+    label: words.moveFocus,
+    act: (event) => moveFocus(parts.cards, event),
+  },
   { keys: ["Enter"], label: words.openSample, act: () => {} },
   { keys: ["f"], label: words.goToFilters, act: focusFilters },
 ]);
+parts.cards.addEventListener("click", openCard);
 window.addEventListener("popstate", show);
 show();
-
-function layOut() {
-  const search = element("input", { type: "search", "aria-label": words.search, placeholder: words.search, maxlength: 500 });
-  const type = debounced(() => go(changed(here(), { q: search.value.trim() || null })), 250);
-  search.addEventListener("input", type);
-  const sort = element("select", { id: "sort" }, SORTS.map((key) => element("option", { value: key }, words.sorts[key])));
-  sort.addEventListener("change", () => go(changed(here(), { sort: sort.value === "order" ? null : sort.value })));
-  const filters = element("details", { class: "filters" });
-  filters.open = matchMedia("(min-width: 960px)").matches;
-  const made = {
-    search, sort, filters,
-    facets: element("div", { class: "facets" }),
-    summary: element("summary", {}, words.filters),
-    chips: element("div", { class: "chips" }),
-    indexing: element("p", { class: "indexing", role: "status" }),
-    total: element("p", { class: "total", role: "status" }),
-    review: element("a", { class: "button", href: "/review" }, words.review),
-    cards: element("div", { class: "cards", onclick: openCard }),
-    pages: element("nav", { class: "pages", "aria-label": words.pages }),
-  };
-  filters.append(made.summary, made.facets);
-  const sorting = element("label", { class: "sorting", for: "sort" }, element("span", {}, words.sort), sort);
-  const bar = element("div", { class: "bar" }, search, sorting);
-  const counted = element("div", { class: "counted" }, made.total, made.review);
-  const rows = element("section", { class: "rows", "aria-label": words.rows }, bar, made.chips, unread(), made.indexing, counted, made.cards, made.pages);
-  main().classList.add("gallery");
-  fill(main(), element("h1", { class: "visually-hidden" }, words.title), filters, rows);
-  drawSkeleton(made.cards);
-  return made;
-}
-
-/** What of the run cannot be read, if anything: its rows are missing here. */
-function unread() {
-  const { problems = [] } = about;
-  return problems.length > 0 && element("details", { class: "unread" }, element("summary", {}, words.unread(problems.length)), problems.map((why) => element("p", {}, why)));
-}
 
 /** Draws what the address says; the cards and filters only where something other than the open sample changed. */
 async function show() {
@@ -88,7 +57,10 @@ async function load(query) {
   if (countedFor !== filters.toString()) loadFilters(filters, signal); // other pages have the same counts
   watchIndex(parts.indexing, query.has("q"), reload, signal);
   try {
-    const found = await api("/api/items", { query: changed(query, { size: SIZE, page: query.get("page") ?? 0 }), signal });
+    const found = await api("/api/items", {
+      query: changed(query, { size: SIZE, page: query.get("page") ?? 0 }),
+      signal,
+    });
     drawFound(found, filters);
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -116,7 +88,12 @@ function drawFound(found, filters) {
 
 function nothing(filters, total) {
   const clear = () => go(new URLSearchParams());
-  if (total) return emptiness(words.noSuchPage, words.fewerPages(shown.nPages), button(words.firstPage, () => go(changed(here(), { page: null }))));
+  if (total)
+    return emptiness(
+      words.noSuchPage,
+      words.fewerPages(shown.nPages),
+      button(words.firstPage, () => go(changed(here(), { page: null }))),
+    );
   if (filters.size) return emptiness(words.nothingFound, words.loosen, button(words.clear, clear));
   return emptiness(words.empty, words.emptyRun);
 }
@@ -130,9 +107,17 @@ async function loadFilters(filters, signal) {
     countedFor = filters.toString();
     drawFilters(parts.facets, facets, filters, change);
     drawChips(parts.chips, facets, filters, change);
-    fill(parts.summary, words.filters, filters.size ? element("span", { class: "badge accent" }, number(new Set(filters.keys()).size)) : null);
+    fill(
+      parts.summary,
+      words.filters,
+      filters.size ? element("span", { class: "badge accent" }, number(new Set(filters.keys()).size)) : null,
+    );
   } catch (error) {
-    if (error.name !== "AbortError") fill(parts.facets, problem(error, () => loadFilters(filters, signal)));
+    if (error.name !== "AbortError")
+      fill(
+        parts.facets,
+        problem(error, () => loadFilters(filters, signal)),
+      );
   }
 }
 

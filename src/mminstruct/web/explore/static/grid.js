@@ -7,19 +7,33 @@ import { words } from "./words/gallery.js";
 
 /** Draws one card per ITEM; a plain click opens it here, a click with a modifier in a new tab. */
 export function drawCards(place, items) {
-  fill(place, items.map((item) => card(item, addressOf(changed(here(), { sample: item.id })))));
+  fill(
+    place,
+    items.map((item) => card(item, addressOf(changed(here(), { sample: item.id })))),
+  );
 }
 
 /** Grey cards, before the first answer of the server. */
 export function drawSkeleton(place) {
   const lines = () => element("div", { class: "told" }, element("i"), element("i"));
-  fill(place, Array.from({ length: 12 }, () => element("div", { class: "card waiting", "aria-hidden": "true" }, element("div", { class: "picture" }), lines())));
+  fill(
+    place,
+    Array.from({ length: 12 }, () =>
+      element("div", { class: "card waiting", "aria-hidden": "true" }, element("div", { class: "picture" }), lines()),
+    ),
+  );
 }
 
 /** Draws "previous · page 3 of 40 · next"; nothing where all rows fit on one page. */
 export function drawPages(place, { page, nPages }, turn) {
   if (nPages <= 1) return fill(place);
-  const field = element("input", { type: "number", min: 1, max: nPages, value: page + 1, "aria-label": words.pageNumber });
+  const field = element("input", {
+    type: "number",
+    min: 1,
+    max: nPages,
+    value: page + 1,
+    "aria-label": words.pageNumber,
+  });
   field.addEventListener("change", () => {
     const wanted = Math.min(nPages, Math.max(1, Math.round(Number(field.value)) || 1));
     field.value = wanted;

@@ -5,7 +5,7 @@ import { words } from "./words/gallery.js";
 
 const PAUSE_MS = 1000;
 
-/** Watches the index while `signal` lasts, tells of it in `place`, and calls `ready` once it is whole after it was not. */
+/** Watches the index while `signal` lasts, tells of it in `place`, and calls `ready` once it has become whole. */
 export async function watchIndex(place, isSearching, ready, signal) {
   fill(place);
   for (let waited = false; isSearching && !signal.aborted; waited = true) {

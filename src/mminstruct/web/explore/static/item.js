@@ -33,7 +33,11 @@ export function renderPicture(story, { words = ownWords } = {}) {
       description && [element("h3", {}, words.description), element("p", { class: "text" }, description)],
       image?.described_by && element("p", { class: "soft" }, words.describedBy(image.described_by)),
       captionsOf(image, words),
-      element("p", { class: "soft" }, [width && words.pixels(width, height), item.source, image?.file_name].filter(Boolean).join(" · ")),
+      element(
+        "p",
+        { class: "soft" },
+        [width && words.pixels(width, height), item.source, image?.file_name].filter(Boolean).join(" · "),
+      ),
     ),
   );
 }
@@ -63,6 +67,10 @@ function captionsOf(image, words) {
     "details",
     {},
     element("summary", {}, words.captions(captions.length)),
-    element("ul", { class: "texts-list" }, captions.map((caption) => element("li", {}, caption))),
+    element(
+      "ul",
+      { class: "texts-list" },
+      captions.map((caption) => element("li", {}, caption)),
+    ),
   );
 }

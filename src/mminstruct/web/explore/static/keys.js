@@ -21,7 +21,12 @@ export function showHelp() {
   const close = () => dialog.close();
   fill(
     dialog,
-    element("header", {}, element("h2", {}, words.keys), element("button", { type: "button", onclick: close }, words.close)),
+    element(
+      "header",
+      {},
+      element("h2", {}, words.keys),
+      element("button", { type: "button", onclick: close }, words.close),
+    ),
     element("dl", { class: "keys" }, bindings.filter((binding) => binding.label).map(line)),
   );
   dialog.setAttribute("aria-label", words.keys);

@@ -2,8 +2,20 @@
 
 /** The filters of GET /api/items, in the order in which their chips stand. */
 export const FILTERS = [
-  "q", "selection", "status", "stage", "reason", "category", "source", "instruction", "image", "decision",
-  "score_min", "score_max", "words_min", "words_max",
+  "q",
+  "selection",
+  "status",
+  "stage",
+  "reason",
+  "category",
+  "source",
+  "instruction",
+  "image",
+  "decision",
+  "score_min",
+  "score_max",
+  "words_min",
+  "words_max",
 ];
 
 /** The query as it stands in the address bar. */
@@ -26,7 +38,9 @@ export function changed(query, changes) {
 /** `query` with `value` of the filter `name` taken out where it is in, put in where it is not. */
 export function toggled(query, name, value) {
   const values = query.getAll(name);
-  return changed(query, { [name]: values.includes(value) ? values.filter((one) => one !== value) : [...values, value] });
+  return changed(query, {
+    [name]: values.includes(value) ? values.filter((one) => one !== value) : [...values, value],
+  });
 }
 
 /** The address of the same page with another query. */

@@ -22,8 +22,13 @@ export function provenance(story, words) {
 
 function part(name, words, isThere, body) {
   if (!isThere) return null;
-  const made = element("details", { class: "part", dataset: { part: name } }, element("summary", {}, words.parts[name]));
-  const draw = () => made.open && made.childElementCount === 1 && made.append(element("div", { class: "inner" }, body()));
+  const made = element(
+    "details",
+    { class: "part", dataset: { part: name } },
+    element("summary", {}, words.parts[name]),
+  );
+  const draw = () =>
+    made.open && made.childElementCount === 1 && made.append(element("div", { class: "inner" }, body()));
   made.open = unfolded.has(name);
   draw();
   made.addEventListener("toggle", () => {
@@ -34,7 +39,12 @@ function part(name, words, isThere, body) {
   return made;
 }
 
-const list = (texts) => element("ul", { class: "texts-list" }, texts.map((text) => element("li", {}, text)));
+const list = (texts) =>
+  element(
+    "ul",
+    { class: "texts-list" },
+    texts.map((text) => element("li", {}, text)),
+  );
 
 function rules(found, words) {
   const row = ({ rule, outcome, detail }) =>
@@ -65,14 +75,25 @@ function match(story, words) {
       element("span", {}, one.text, one.isOwn && others.length > 0 && [" ", badge(words.drawn, "accent")], bar),
     );
   };
-  return [element("p", { class: "soft" }, words.matched(score, rank, encoder)), element("ol", { class: "scores" }, all.map(row))];
+  return [
+    element(
+      "p",
+      { class: "soft" },
+      words.matched(score, rank, encoder),
+      others.length > 0 && ` ${words.drawnAtRandom}`,
+    ),
+    element("ol", { class: "scores" }, all.map(row)),
+  ];
 }
 
 function cluster(story, words) {
   const { members = [], seeds = [] } = story.cluster;
   const n = story.instruction?.n_members ?? members.length;
   return [
-    members.length > 0 && [element("h4", {}, words.members(members.length, n)), list(members.map((member) => member.text))],
+    members.length > 0 && [
+      element("h4", {}, words.members(members.length, n)),
+      list(members.map((member) => member.text)),
+    ],
     seeds.length > 0 && [element("h4", {}, words.seeds), list(seeds.map((seed) => seed.text ?? seed))],
   ];
 }
@@ -86,10 +107,16 @@ const exemplars = (shown, words) =>
 
 /** The exact prompt, turn by turn, and the reply as it came. */
 function asked(story, words) {
-  const turns = (story.prompt ?? []).map((turn) => [element("h4", {}, words.roles[turn.role] ?? turn.role), element("pre", {}, turn.text)]);
+  const turns = (story.prompt ?? []).map((turn) => [
+    element("h4", {}, words.roles[turn.role] ?? turn.role),
+    element("pre", {}, turn.text),
+  ]);
   const { prompt, completion } = story.tokens ?? {};
   const model = story.answer?.model ?? story.raw_instruction?.model;
-  const facts = [model && words.model(model), prompt !== undefined && prompt !== null && words.tokens(prompt, completion)];
+  const facts = [
+    model && words.model(model),
+    prompt !== undefined && prompt !== null && words.tokens(prompt, completion),
+  ];
   return [
     element("p", { class: "soft" }, facts.filter(Boolean).join(" · ")),
     turns,
@@ -110,8 +137,16 @@ function described(story, words) {
 
 function identifiers(story, words) {
   const { item, image } = story;
-  const ids = [item.id, item.image_id, item.instruction_id, story.request?.request_id, image?.path, image?.content_hash];
+  const ids = [
+    item.id,
+    item.image_id,
+    item.instruction_id,
+    story.request?.request_id,
+    image?.path,
+    image?.content_hash,
+  ];
   const names = ["row", "image", "instruction", "request", "path", "hash"];
-  const line = (id, index) => id && [element("dt", {}, words.ids[names[index]]), element("dd", {}, element("code", {}, id))];
+  const line = (id, index) =>
+    id && [element("dt", {}, words.ids[names[index]]), element("dd", {}, element("code", {}, id))];
   return element("dl", { class: "ids" }, ids.map(line));
 }

@@ -11,7 +11,10 @@ export function drawRange(name, facet, filters, change) {
   if (!facet?.bins?.length || facet.min === null) return null;
   const step = STEPS[name];
   const ends = { min: Math.floor(facet.min / step) * step, max: Math.ceil(facet.max / step) * step };
-  const chosen = { low: Number(filters.get(`${name}_min`) ?? ends.min), high: Number(filters.get(`${name}_max`) ?? ends.max) };
+  const chosen = {
+    low: Number(filters.get(`${name}_min`) ?? ends.min),
+    high: Number(filters.get(`${name}_max`) ?? ends.max),
+  };
   if (ends.max <= ends.min && !filters.has(`${name}_min`) && !filters.has(`${name}_max`)) return null;
   const bounds = { min: Math.min(ends.min, chosen.low), max: Math.max(ends.max, chosen.high) };
   const drawing = histogram(facet, bounds);
@@ -20,7 +23,8 @@ export function drawRange(name, facet, filters, change) {
   const tell = () => {
     const [from, to] = [Math.min(low.value, high.value), Math.max(low.value, high.value)];
     told.value = words.range(shown(name, from), shown(name, to));
-    for (const bar of drawing.children) bar.classList.toggle("out", bar.dataset.to < from - step / 2 || bar.dataset.from > to + step / 2);
+    for (const bar of drawing.children)
+      bar.classList.toggle("out", bar.dataset.to < from - step / 2 || bar.dataset.from > to + step / 2);
     low.setAttribute("aria-valuetext", shown(name, Number(low.value)));
     high.setAttribute("aria-valuetext", shown(name, Number(high.value)));
   };
@@ -38,7 +42,14 @@ export function drawRange(name, facet, filters, change) {
   }
   tell();
   const legend = element("legend", {}, words.facets[name]);
-  return element("fieldset", { class: "facet range" }, legend, told, drawing, element("div", { class: "sliders" }, low, high));
+  return element(
+    "fieldset",
+    { class: "facet range" },
+    legend,
+    told,
+    drawing,
+    element("div", { class: "sliders" }, low, high),
+  );
 }
 
 function slider(name, end, bounds, step, value) {
@@ -54,7 +65,12 @@ function slider(name, end, bounds, step, value) {
 }
 
 function histogram(facet, bounds) {
-  const svg = shape("svg", { class: "histogram", viewBox: `0 0 100 ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  const svg = shape("svg", {
+    class: "histogram",
+    viewBox: `0 0 100 ${HEIGHT}`,
+    preserveAspectRatio: "none",
+    "aria-hidden": "true",
+  });
   const most = Math.max(1, ...facet.bins);
   const wide = (facet.max - facet.min) / facet.bins.length;
   const x = (value) => (bounds.max > bounds.min ? (100 * (value - bounds.min)) / (bounds.max - bounds.min) : 0);

@@ -19,7 +19,9 @@ export function openSample({ about, neighbour, close }) {
   const [previous, next] = [
     [-1, "‹", words.previous],
     [1, "›", words.next],
-  ].map(([by, sign, text]) => element("button", { type: "button", "aria-label": text, title: text, onclick: () => step(by) }, sign));
+  ].map(([by, sign, text]) =>
+    element("button", { type: "button", "aria-label": text, title: text, onclick: () => step(by) }, sign),
+  );
   const leave = element("button", { type: "button", onclick: () => dialog.close() }, words.close);
   dialog.append(element("header", {}, element("div", { class: "steps" }, previous, next), position, leave), body);
   document.body.append(dialog);
@@ -55,7 +57,10 @@ export function openSample({ about, neighbour, close }) {
       fill(body, renderStory(story), compareSection(story, about));
     } catch (error) {
       if (current !== id) return;
-      fill(body, problem(error, () => load(id)));
+      fill(
+        body,
+        problem(error, () => load(id)),
+      );
     }
     body.removeAttribute("aria-busy");
     body.scrollTop = 0;

@@ -40,12 +40,15 @@ export async function openShell(view, title) {
     document.title = `${title} · ${about.name} · ${words.product}`;
     return about;
   } catch (error) {
-    fill(main(), problem(error, () => location.reload()));
+    fill(
+      main(),
+      problem(error, () => location.reload()),
+    );
     return new Promise(() => {});
   }
 }
 
-/** A notice of what went wrong, with a button to try again where `retry` is given. Anything but an ApiError is a bug: it is thrown on. */
+/** A notice of what went wrong, with a button to try again. Anything but an ApiError is a bug: it is thrown on. */
 export function problem(error, retry = null) {
   if (!(error instanceof ApiError)) throw error;
   return element(

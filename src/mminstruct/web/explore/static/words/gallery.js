@@ -19,12 +19,14 @@ export const words = {
   },
   found: (n, all) => (n === all ? rows(n) : `${number(n)} of ${rows(all)}`),
   indexing: (percent) => `The search index is being built (${percent} %); results may be missing until then.`,
-  unread: (n) => `${n === 1 ? "1 part" : `${number(n)} parts`} of the run cannot be read; the rows of it are missing here`,
+  unread: (n) =>
+    `${n === 1 ? "1 part" : `${number(n)} parts`} of the run cannot be read; the rows of it are missing here`,
   nothingFound: "No row fits",
   loosen: "Take away a filter, or search for fewer words.",
   clear: "Clear all filters",
   empty: "No rows yet",
-  emptyRun: "Rows appear here as soon as the run has matched images with instructions. The view Live shows how far it is.",
+  emptyRun:
+    "Rows appear here as soon as the run has matched images with instructions. The view Live shows how far it is.",
   noSuchPage: "No such page",
   fewerPages: (n) => `With these filters there ${n === 1 ? "is 1 page" : `are ${number(n)} pages`}.`,
   firstPage: "Go to the first page",

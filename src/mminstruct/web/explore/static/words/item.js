@@ -2,6 +2,9 @@
 
 const number = (n) => new Intl.NumberFormat("en").format(n);
 
+const ranked = (rank) =>
+  rank === null ? "" : rank === 0 ? ", the image’s best" : `, rank ${number(rank + 1)} of the image’s`;
+
 export const words = {
   pictureOf: (id) => `The image of row ${id}`,
   description: "Description",
@@ -23,9 +26,12 @@ export const words = {
   },
   outcomes: { passed: "passed", failed: "failed", "not applicable": "not applicable", skipped: "off" },
   drawn: "drawn",
-  matched: (score, rank, encoder) =>
-    `Similarity ${score.toFixed(3)} by ${encoder}${rank === null ? "" : rank === 0 ? ", the image’s best" : `, rank ${number(rank + 1)} of the image’s`}. Drawn at random among the nearest; the others stand below.`,
-  members: (shown, n) => (shown < n ? `${number(shown)} of the cluster’s ${number(n)} instructions, those that the model saw` : `The cluster’s ${number(n)} instructions`),
+  matched: (score, rank, encoder) => `Similarity ${score.toFixed(3)} by ${encoder}${ranked(rank)}.`,
+  drawnAtRandom: "An instruction is drawn at random among those near the image; these are the nearest.",
+  members: (shown, n) =>
+    shown < n
+      ? `${number(shown)} of the cluster’s ${number(n)} instructions, those that the model saw`
+      : `The cluster’s ${number(n)} instructions`,
   seeds: "Seeds of those instructions",
   exemplarOf: (description) => `For: ${description}`,
   roles: { system: "System", user: "User", assistant: "Assistant", prompt: "Prompt" },
