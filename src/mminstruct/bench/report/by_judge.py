@@ -44,7 +44,8 @@ class JudgeView:
     n_groups: int
     rating_axis: Axis | None
     matrix: Matrix | None
-    lengths: Scatter | None
+    by_length: list[Point]  # mean words of each model against its success
+    lengths: Scatter | None  # the same, as drawn
 
 
 def judge_views(report: Report) -> list[JudgeView]:
@@ -102,6 +103,7 @@ def _view(judge: JudgeReport, pairs: list[PairReport], ratings: list[Rating], re
     order = [rating.model for rating in ratings]
     order += [model.model for model in report.models if model.model not in order]
     ends = [end for each in ratings for end in (each.rating, each.ci_low, each.ci_high) if end is not None]
+    by_length = _by_length(pairs, ratings if n_groups == 1 else [], report)
     return JudgeView(
         judge=judge,
         pairs=pairs,
@@ -109,24 +111,23 @@ def _view(judge: JudgeReport, pairs: list[PairReport], ratings: list[Rating], re
         n_groups=n_groups,
         rating_axis=bar_axis(ends) if ends else None,
         matrix=win_rate_matrix(pairs, order),
-        lengths=_lengths(pairs, ratings if n_groups == 1 else [], report),
+        by_length=by_length,
+        lengths=scatter(by_length) if by_length else None,
     )
 
 
-def _lengths(pairs: Sequence[PairReport], ratings: Sequence[Rating], report: Report) -> Scatter | None:
+def _by_length(pairs: Sequence[PairReport], ratings: Sequence[Rating], report: Report) -> list[Point]:
     """Return mean words against the rating; without comparable ratings, against the mean win rate over opponents."""
     words = {model.model: model.mean_words for model in report.models if model.n_answers}
     if ratings:
         rated = [each for each in ratings if each.model in words]
-        points = [Point(each.model, words[each.model], each.rating, each.ci_low, each.ci_high) for each in rated]
-    else:
-        rates: dict[str, list[float]] = {}
-        for pair in pairs:
-            if pair.win_rate is not None:
-                rates.setdefault(pair.model_a, []).append(100 * pair.win_rate)
-                rates.setdefault(pair.model_b, []).append(100 * (1 - pair.win_rate))
-        points = [Point(name, words[name], sum(of) / len(of)) for name, of in rates.items() if name in words]
-    return scatter(points) if points else None
+        return [Point(each.model, words[each.model], each.rating, each.ci_low, each.ci_high) for each in rated]
+    rates: dict[str, list[float]] = {}
+    for pair in pairs:
+        if pair.win_rate is not None:
+            rates.setdefault(pair.model_a, []).append(100 * pair.win_rate)
+            rates.setdefault(pair.model_b, []).append(100 * (1 - pair.win_rate))
+    return [Point(name, words[name], sum(of) / len(of)) for name, of in rates.items() if name in words]
 
 
 def _rest(share: float | None) -> float | None:

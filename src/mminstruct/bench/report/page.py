@@ -11,8 +11,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 
 from mminstruct.bench.folder import write_text
 from mminstruct.bench.report import formats
@@ -31,12 +32,24 @@ def write_page(report: Report, file: Path, thumbnails: Mapping[str, bytes] | Non
 
 def render_page(report: Report, thumbnails: Mapping[str, bytes] | None = None) -> str:
     """Return the page's HTML."""
+    environment = page_environment(PackageLoader("mminstruct.bench.report"))
+    return environment.get_template("page.html.j2").render(page_context(report, thumbnails or {}))
+
+
+def page_context(report: Report, thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return what the page's templates speak of."""
+    return {
+        "report": report,
+        "views": judge_views(report),
+        "pictures": {name: base64.b64encode(data).decode("ascii") for name, data in thumbnails.items()},
+        "broken_down": within(report.pairs, _MOST_BREAKDOWN_ROWS),
+    }
+
+
+def page_environment(loader: BaseLoader) -> Environment:
+    """Return the environment in which this page's templates, and pages that share them, are rendered."""
     environment = Environment(
-        loader=PackageLoader("mminstruct.bench.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
         "count": formats.count,
@@ -51,8 +64,4 @@ def render_page(report: Report, thumbnails: Mapping[str, bytes] | None = None) -
         "SHARES": SHARES,
         "LONGEST_ANSWER": _LONGEST_ANSWER,
     }
-    pictures = {name: base64.b64encode(data).decode("ascii") for name, data in (thumbnails or {}).items()}
-    broken_down = within(report.pairs, _MOST_BREAKDOWN_ROWS)
-    return environment.get_template("page.html.j2").render(
-        report=report, views=judge_views(report), pictures=pictures, broken_down=broken_down
-    )
+    return environment
