@@ -15,7 +15,6 @@ const SIZE = 60; // a multiple of 2, 3, 4, 5 and 6 columns
 
 const about = await openShell("gallery", words.title);
 const parts = layOut(about);
-const sample = openSample({ about, neighbour, close: () => go(changed(here(), { sample: null }), { replace: true }) });
 let drawn = null; // the query of the cards that stand there, without `sample`
 let countedFor = null; // the filters whose counts stand there
 let stopped = new AbortController();
@@ -32,6 +31,7 @@ bindKeys([
   { keys: ["Enter"], label: words.openSample, act: () => {} },
   { keys: ["f"], label: words.goToFilters, act: focusFilters },
 ]);
+const sample = openSample({ about, neighbour, close: () => go(changed(here(), { sample: null }), { replace: true }) });
 parts.cards.addEventListener("click", openCard);
 window.addEventListener("popstate", show);
 show();

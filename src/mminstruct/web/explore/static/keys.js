@@ -8,11 +8,12 @@ const bindings = [];
 /**
  * Binds keys: `[{keys: ["j", "ArrowRight"], label: "next page", act: () => …}]`.
  *
- * With `within` they hold while that dialog is the one on top, else while no dialog is open. They never take a key
- * from somebody who is typing, except Escape, nor Enter and the space bar from a button that has the focus.
+ * With `within` they hold while that dialog is the one on top, else while no dialog is open; the help lists them under
+ * `heading`. They never take a key from somebody who is typing, except Escape, nor Enter and the space bar from a
+ * button that has the focus.
  */
-export function bindKeys(added, { within = null } = {}) {
-  bindings.push(...added.map((binding) => ({ ...binding, within })));
+export function bindKeys(added, { within = null, heading = words.onThisPage } = {}) {
+  bindings.push(...added.map((binding) => ({ ...binding, within, heading })));
 }
 
 /** Shows every key that holds on this page. */
@@ -27,11 +28,16 @@ export function showHelp() {
       element("h2", {}, words.keys),
       element("button", { type: "button", onclick: close }, words.close),
     ),
-    element("dl", { class: "keys" }, bindings.filter((binding) => binding.label).map(line)),
+    [...Map.groupBy(bindings, (binding) => binding.heading)].map(([heading, bound]) => section(heading, bound)),
   );
   dialog.setAttribute("aria-label", words.keys);
   dialog.showModal();
 }
+
+const section = (heading, bound) => [
+  element("h3", {}, heading),
+  element("dl", { class: "keys" }, bound.filter((binding) => binding.label).map(line)),
+];
 
 function line(binding) {
   const names = binding.keys.map((key) => element("kbd", {}, words.keyNames[key] ?? key));

@@ -34,7 +34,7 @@ export function openSample({ about, neighbour, close }) {
       { keys: ["ArrowLeft", "k"], label: words.previous, act: () => step(-1) },
       { keys: ["Escape"], label: words.close, act: () => dialog.close() },
     ],
-    { within: dialog },
+    { within: dialog, heading: words.title },
   );
 
   async function show(id, items) {

@@ -30,10 +30,11 @@ export const number = (value) => new Intl.NumberFormat("en").format(value);
 export async function openShell(view, title) {
   document.title = `${title} · ${words.product}`;
   fill(document.querySelector(".skip"), words.skip);
-  bindKeys([
+  const everywhere = [
     { keys: ["?"], label: words.showKeys, act: showHelp },
     { keys: ["/"], label: words.search, act: focusSearch },
-  ]);
+  ];
+  bindKeys(everywhere, { heading: words.everywhere });
   try {
     const about = await api("/api/about");
     drawHeader(view, about);
@@ -90,7 +91,8 @@ function themeButton() {
   const button = element("button", { type: "button", class: "quiet" });
   const show = (theme) => {
     fill(button, words.themes[theme]);
-    button.setAttribute("aria-label", words.changeTheme(words.themes[theme]));
+    button.title = words.changeTheme(words.themes[theme]);
+    button.setAttribute("aria-label", button.title);
   };
   button.addEventListener("click", () => {
     const theme = THEMES[(THEMES.indexOf(window.mminstructTheme.kept()) + 1) % THEMES.length];

@@ -1,7 +1,7 @@
 // English of the dialog around a row's story.
 
 export const words = {
-  title: "The row’s story",
+  title: "A row’s story",
   previous: "Previous row",
   next: "Next row",
   close: "Close",

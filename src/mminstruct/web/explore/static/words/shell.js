@@ -17,6 +17,8 @@ export const words = {
   themes: { system: "Auto", light: "Light", dark: "Dark" },
   changeTheme: (now) => `Colours: ${now}. Change`,
   keys: "Keys",
+  onThisPage: "On this page",
+  everywhere: "Everywhere",
   showKeys: "Show the keys",
   search: "Go to the search field",
   close: "Close",
