@@ -28,12 +28,12 @@ def read_map(
         return None, str(error)
     final_ones = {each.instruction_id: each for each in instructions}
     points = []
-    for xy, text, kind, cluster, became, reason in zip(
+    for (x, y), text, kind, cluster, became, reason in zip(
         found.xy.tolist(), found.text, found.kind, found.cluster, found.became, found.reason, strict=True
     ):
         final = final_ones.get(became)
         n_members = len(final.members) if final and kind == "final" else 0
-        points.append(MapPoint(*xy, text, kind, min(final.clusters) if final else cluster, reason, n_members))
+        points.append(MapPoint(x, y, text, kind, min(final.clusters) if final else cluster, reason, n_members))
     n_final = sum(point.kind == "final" for point in points)
     n_texts = n_raw + sum(part.num_rows for _, part in tables.raw_instructions.reject_columns(["row_id"]))
     return InstructionMap(points, n_texts, len(points) - n_final, n_final, found.note), ""

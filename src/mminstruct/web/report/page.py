@@ -19,7 +19,7 @@ from importlib.resources import files
 from typing import Any
 
 import yaml
-from jinja2 import ChoiceLoader, Environment, PackageLoader
+from jinja2 import ChoiceLoader, PackageLoader
 from markupsafe import Markup
 
 from mminstruct.bench.report import page as bench_page

@@ -73,7 +73,8 @@ def settings(config: RunConfig) -> list[Setting]:
         "summarize.n_clusters": f"{config.summarize.n_clusters:,}",
         "match.encoder": encoder.kind if isinstance(encoder, CaptionEncoder) else f"{encoder.kind}: {encoder.model}",
         "match.per_image": str(match.per_image),
-        "match.sampling": match.sampling + (f", temperature {match.temperature:g}" if match.sampling == "softmax" else ""),
+        "match.sampling": match.sampling
+        + (f", temperature {match.temperature:g}" if match.sampling == "softmax" else ""),
         "match.max_per_instruction": f"{cap:,}" if cap is not None else "",
         "match.min_score": f"{match.min_score:g}" if match.min_score is not None else "",
         "exemplars.per_instruction": str(config.exemplars.per_instruction),

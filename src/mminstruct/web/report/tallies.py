@@ -1,8 +1,8 @@
 """Counting columns part by part, in memory that does not grow with the rows.
 
-    parts of a table ─► count_values (how often each text stands there)
-                     ├► Tally (numbers, to a fixed step: quantiles and a histogram)
-                     └► word_counts
+parts of a table ─► count_values (how often each text stands there)
+                 ├► Tally (numbers, to a fixed step: quantiles and a histogram)
+                 └► word_counts
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from mminstruct.web.report.contents import Histogram, Spread
 
-_MOST_BINS = 40
+_FEWEST_BINS, _MOST_BINS = 8, 40
 _FAR = 3.0  # times the span from the least value to the 95th percentile: what lies beyond gets no bin
 
 
@@ -83,7 +83,7 @@ class Tally:
         least, p95, most = (max(tally._value(tally._place(share)) for tally in full) for share in (0.0, 0.95, 1.0))
         least = min(tally._value(tally._place(0.0)) for tally in full)
         most = min(most, least + _FAR * max(p95 - least, self._step))
-        width = bin_width(most - least, self._step)
+        width = bin_width(most - least, self._step, max(tally.n for tally in full))
         first, last = (floor(round(end / width, 9)) for end in (least, most))
         values = self._low + np.arange(len(self._counts)) * self._step
         bins = np.floor(np.round(values / width, 9)).astype(np.int64) - first
@@ -92,12 +92,15 @@ class Tally:
         return Histogram(round(first * width, 9), width, counts.tolist(), self.n - int(counts.sum()))
 
 
-def bin_width(span: float, step: float) -> float:
-    """Return the width (1, 2 or 5 times a power of ten, and no less than `step`) that makes at most 40 bins.
+def bin_width(span: float, step: float, n: int) -> float:
+    """Return the width of bins for `n` numbers: 1, 2 or 5 times a power of ten, and no less than `step`.
 
-    >>> bin_width(173, 1), bin_width(12, 1), bin_width(0.4, 0.001)
-    (5.0, 1.0, 0.02)
+    There are at most twice the cube root of `n` (Rice's rule), no fewer than 8 and no more than 40.
+
+    >>> bin_width(173, 1, 10_000), bin_width(12, 1, 10_000), bin_width(0.4, 0.001, 50)
+    (5.0, 1.0, 0.1)
     """
-    least = max(span / (_MOST_BINS - 1), step)
+    n_bins = min(_MOST_BINS, max(_FEWEST_BINS, 2 * n ** (1 / 3)))
+    least = max(span / (n_bins - 1), step)
     power = 10.0 ** floor(log10(least) + 1e-9)
     return round(next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least - 1e-12), 9)

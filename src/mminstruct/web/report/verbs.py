@@ -11,19 +11,25 @@ from __future__ import annotations
 import re
 
 _WORD = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*|[^\s\w]|\d+")
-_PREFACES = frozenset("please can could would will you kindly now then".split())
-_BEFORE_THE_NOUN = frozenset(
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PREFACES = _words("please can could would will you kindly now then")
+_BEFORE_THE_NOUN = _words(
     """a an the this that these those my your his her its our their one two three four five six seven eight nine ten
-    some any each every several few many all both me us them him it up out down back off on one's""".split()
+    some any each every several few many all both me us them him it up out down back off on one's"""
 )
-_ENDS = frozenset(
+_ENDS = _words(
     """about above across after against along among around as at before behind below beneath beside between beyond by
     during for from in inside into like near of off on onto over per since than through throughout to toward towards
     under until upon via with within without and or but nor so yet because if when where while who whom whose which that
     what why how whether using featuring including describing showing capturing explaining telling celebrating based
-    inspired set written is are was were be has have had can could may might must should would will""".split()
+    inspired set written is are was were be has have had can could may might must should would will"""
 )
-_PARTICLES = frozenset("up out down back off on".split())
+_PARTICLES = _words("up out down back off on")
 
 
 def verb_and_object(instruction: str) -> tuple[str, str]:
@@ -42,7 +48,7 @@ def verb_and_object(instruction: str) -> tuple[str, str]:
         rest = rest[1:]
     noun = ""
     for word in rest:
-        if word in _ENDS and not (word == "that" and not noun) or not word[0].isalnum():
+        if word in _ENDS or not word[0].isalnum():
             break
         if word not in _BEFORE_THE_NOUN and word[0].isalpha():
             noun = word

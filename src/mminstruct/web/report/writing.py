@@ -63,7 +63,9 @@ def write_benchmark_page(benchmark: Path, tell: Tell, out: Path | None = None) -
     data = load_benchmark(benchmark)
     report = write_report(data)
     tell("drawing")
-    page = render_benchmark(report, make_thumbnails([*report.most_different, *report.disagreements], data.folder.images))
+    page = render_benchmark(
+        report, make_thumbnails([*report.most_different, *report.disagreements], data.folder.images)
+    )
     file = out or benchmark / NAME
     write_text(file, page)
     return Written(str(file), len(page.encode()))

@@ -32,8 +32,11 @@ def win_rates_figure(view: JudgeView) -> Figure | None:
     if not pairs:
         return None
     words = words_of("benchmark")
-    shares = [tuple(map(_percent, (pair.win_rate, pair.ci_low, pair.ci_high))) for pair in pairs]
-    names = [f"{label(pair.model_a, _LONGEST_NAME)} {words['against']} {label(pair.model_b, _LONGEST_NAME)}" for pair in pairs]
+    shares = [_percents(pair.win_rate, pair.ci_low, pair.ci_high) for pair in pairs]
+    names = [
+        f"{label(pair.model_a, _LONGEST_NAME)} {words['against']} {label(pair.model_b, _LONGEST_NAME)}"
+        for pair in pairs
+    ]
     told = [
         words["hover_pair"].format(row=hover(pair.model_a), column=hover(pair.model_b), **_ends(share, 1))
         for pair, share in zip(pairs, shares, strict=True)
@@ -53,8 +56,8 @@ def _matrix_figure(matrix: Matrix) -> Figure:
     texts: list[list[str]] = []
     told: list[list[str]] = []
     for row, cells in zip(matrix.models, matrix.rows, strict=True):
-        shares = [cell and tuple(map(_percent, (cell.win_rate, cell.low, cell.high))) for cell in cells]
-        rates.append([share and share[0] for share in shares])
+        shares = [None if cell is None else _percents(cell.win_rate, cell.low, cell.high) for cell in cells]
+        rates.append([None if share is None else share[0] for share in shares])
         texts.append([words["cell"].format(**_ends(share, 0)) if share else "" for share in shares])
         told.append([
             words["hover_pair"].format(row=hover(row), column=hover(column), **_ends(share, 1)) if share else ""
@@ -100,7 +103,7 @@ def position_figure(report: Report) -> Figure | None:
     names = [label(judge.judge, _LONGEST_NAME) for judge in judges]
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.08)
     for column, kind in enumerate(("position_consistency", "first_position_preference"), 1):
-        shares = [tuple(_percent(getattr(judge, f"{kind}{end}")) for end in ("", "_low", "_high")) for judge in judges]
+        shares = [_percents(*(getattr(judge, f"{kind}{end}") for end in ("", "_low", "_high"))) for judge in judges]
         told = [
             words["hover_share"].format(judge=hover(judge.judge), **_ends(share, 1))
             for judge, share in zip(judges, shares, strict=True)
@@ -200,5 +203,6 @@ def _ends(value: _Estimate, places: int) -> dict[str, str]:
     return {"value": found, "low": low, "high": high}
 
 
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
+def _percents(share: float | None, low: float | None, high: float | None) -> _Estimate:
+    value, low, high = (None if number is None else 100 * number for number in (share, low, high))
+    return value, low, high

@@ -34,10 +34,10 @@ def finished(figure: Any, height: int, least_width: int = 0) -> Figure:
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": _FONT, "size": 12, "color": INK},
         hoverlabel={"bgcolor": PAGE, "bordercolor": SOFT, "font": {"color": INK, "size": 12}, "align": "left"},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"} | figure.layout.legend.to_plotly_json(),
         dragmode=figure.layout.dragmode or False,
     )
-    axis = {"gridcolor": RULE, "linecolor": SOFT, "zerolinecolor": RULE, "automargin": True}
+    axis = {"gridcolor": RULE, "linecolor": SOFT, "zerolinecolor": RULE, "automargin": True, "title_standoff": 6}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     plain = figure.to_plotly_json()

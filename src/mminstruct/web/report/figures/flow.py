@@ -20,6 +20,7 @@ _MOST_REASONS = 7  # of one step; the others are one node
 _PAD = 24  # pixels between nodes: a line of text
 _MAIN = 220  # pixels that the whole flow is wide at its start
 _MARGIN = 12
+_NOTHING = 1e-9  # Plotly leaves out a link of no width
 _NODE, _PASSED, _DROPPED, _ASIDE, _WAITING = (f"var(--flow-{name})" for name in ("node", "on", "off", "aside", "wait"))
 
 
@@ -99,24 +100,27 @@ def _drawn(diagram: _Diagram) -> Figure:
             xs.append(min(0.999, max(0.001, node.column / len(columns))))
             ys.append(min(0.999, max(0.001, (top + height / 2) / inner)))
             top += height + _PAD
+    # Plotly writes the last column's names to its left, over the flow: so an empty column comes last.
+    links = [*diagram.links, (0, len(nodes), "rgba(0,0,0,0)", "")]
     sankey = go.Sankey(
         arrangement="fixed",
         node={
-            "label": [node.text for node in nodes],
-            "color": [node.colour for node in nodes],
-            "x": xs,
-            "y": ys,
+            "label": [*(node.text for node in nodes), ""],
+            "color": [*(node.colour for node in nodes), "rgba(0,0,0,0)"],
+            "x": [*xs, 0.999],
+            "y": [*ys, 0.999],
+            "align": "left",  # else what leaves early stands in the last column, and its link is sorted by that place
             "pad": _PAD,
             "thickness": 10,
             "line": {"width": 0},
             "hoverinfo": "none",
         },
         link={
-            "source": [source for source, _, _, _ in diagram.links],
-            "target": [target for _, target, _, _ in diagram.links],
-            "value": [max(nodes[target].width, 1e-9) for _, target, _, _ in diagram.links],
-            "color": [colour for _, _, colour, _ in diagram.links],
-            "customdata": [hover for _, _, _, hover in diagram.links],
+            "source": [source for source, _, _, _ in links],
+            "target": [target for _, target, _, _ in links],
+            "value": [*(max(nodes[target].width, _NOTHING) for _, target, _, _ in diagram.links), _NOTHING],
+            "color": [colour for _, _, colour, _ in links],
+            "customdata": [hover for _, _, _, hover in links],
             "hovertemplate": "%{customdata}<extra></extra>",
         },
     )

@@ -18,7 +18,7 @@ def map_figure(found: InstructionMap) -> Figure | None:
     size = 5 if found.n_raw_shown > 500 else 8
     for kind, marker in (
         ("rejected", {"size": size, "symbol": "x-thin", "line": {"width": 1.5, "color": QUIET}}),
-        ("raw", {"size": size, "opacity": 0.7}),
+        ("raw", {"size": size, "opacity": 0.85}),
         ("final", {"size": 13, "symbol": "diamond", "line": {"color": INK, "width": 1.5}}),
     ):
         points = [point for point in found.points if point.kind == kind]

@@ -33,8 +33,9 @@ def stages_figure(stages: Sequence[StageLine]) -> Figure | None:
     for name, numbers, colour in kinds:
         figure.add_bar(x=numbers, y=names, orientation="h", name=words[name], marker_color=colour, row=1, col=2,
                        hovertemplate="%{x:,} " + words[name] + "<extra></extra>")  # fmt: skip
-    figure.update_layout(barmode="stack", bargap=0.35, margin={"l": 80, "t": 40})
-    figure.update_yaxes(autorange="reversed")
+    over_tokens = {"orientation": "h", "x": 0.53, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
+    figure.update_layout(barmode="stack", bargap=0.35, legend=over_tokens, margin={"l": 80})
+    figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(title=words["seconds"], range=[0, 1.18 * max(seconds)], row=1, col=1)
     figure.update_xaxes(title=words["tokens"], rangemode="tozero", row=1, col=2)
     return finished(figure, 110 + _ROW * len(begun), 560)
@@ -61,7 +62,7 @@ def balance_figure(match: Match) -> Figure | None:
     told = words["even"].format(n=f"{even:,.1f}")
     figure.add_hline(y=even, line={"dash": "dot", "width": 1.5, "color": SOFT}, annotation_text=told,
                      annotation_position="top right", annotation_font_color=SOFT)  # fmt: skip
-    figure.update_layout(barmode="stack", bargap=0.2 if len(lines) < 100 else 0)
+    figure.update_layout(barmode="stack", legend_traceorder="normal", bargap=0.2 if len(lines) < 100 else 0)
     figure.update_xaxes(title=words["rank"], showgrid=False, range=[0.4, len(lines) + 0.6])
     figure.update_yaxes(title=words["pairs"], rangemode="tozero")
     return finished(figure, 320)
@@ -126,7 +127,7 @@ def categories_figure(categories: Sequence[CategoryLine]) -> Figure | None:
         ]
         figure.add_bar(x=shares, y=names, orientation="h", name=words[name].format(n=f"{total:,}"), customdata=told,
                        marker_color=colour, hovertemplate="%{customdata}<extra></extra>")  # fmt: skip
-    figure.update_layout(barmode="group", bargap=0.35, bargroupgap=0.1, margin={"l": 130, "t": 40})
+    figure.update_layout(barmode="group", bargap=0.35, bargroupgap=0.1, legend_traceorder="normal", margin={"l": 130})
     figure.update_xaxes(title=words["share"], rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return finished(figure, 110 + 32 * len(categories))

@@ -54,6 +54,7 @@ def verbs_figure(verbs: Sequence[VerbObject], count_samples: bool) -> Figure | N
             marker={"colors": colours, "line": {"color": PAGE, "width": 1.5}},
             leaf={"opacity": 0.75},
             insidetextorientation="radial",
+            textfont={"color": "var(--on-series)"},
             insidetextfont={"color": "var(--on-series)"},
             customdata=told,
             hovertemplate="%{customdata}<extra></extra>",
