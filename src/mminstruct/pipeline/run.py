@@ -27,6 +27,7 @@ from mminstruct.pipeline.interrupts import patient_interrupts
 from mminstruct.pipeline.lock import locked
 from mminstruct.pipeline.manifest import Manifest, StageRecord, read_manifest, write_manifest
 from mminstruct.pipeline.progress import Progress
+from mminstruct.pipeline.progress_file import ProgressFile
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.site import Site
 from mminstruct.pipeline.tables import Folder, Table
@@ -45,7 +46,7 @@ class Run:
     manifest: Manifest
     backends: Backends
     engine: Engine
-    progress: Progress
+    progress: ProgressFile
     stage: str  # that is running
     record: StageRecord  # its own
     usage: Usage | None = None  # of its language model
@@ -110,8 +111,9 @@ async def run_steps(
             _clear(tables.of(name) for name in step.writes)
             manifest.stages.pop(step.stage, None)
         async with Backends(config, manifest.run_id) as backends:
-            with closing(open_engine(Site(config, tables, backends), manifest.run_id)) as engine:
-                run = Run(config, folder, tables, manifest, backends, engine, progress, "", StageRecord(""))
+            engine = open_engine(Site(config, tables, backends), manifest.run_id)
+            with closing(engine), ProgressFile(folder, progress) as told:
+                run = Run(config, folder, tables, manifest, backends, engine, told, "", StageRecord(""))
                 for number, step in enumerate(chosen):
                     forced = forced or step.stage == first
                     remaining = [later.stage for later in chosen[number:]]

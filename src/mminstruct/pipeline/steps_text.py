@@ -201,6 +201,7 @@ def with_progress(
 
     async def reported(task: Task) -> Row | Reject:
         result = await work(task)
+        run.progress.saw(result)
         run.progress.advanced(1, isinstance(result, Reject), run.usage)
         run.save_now_and_then()
         return result

@@ -61,6 +61,20 @@ def store_stats(folder: Path) -> StoreStats:
         return StoreStats(n_bytes_on_disk(folder), by_model, spent)
 
 
+def spent_so_far(folder: Path, run_id: str) -> dict[tuple[str, str], Spent] | None:
+    """Return what a run has paid for by stage and model; None where there is no store, or none that can be read.
+
+    The file is opened for reading alone, so that one may look on while the run writes to it.
+    """
+    try:
+        with closing(
+            sqlite3.connect(f"{(folder / NAME).resolve().as_uri()}?mode=ro", uri=True, timeout=1)
+        ) as connection:
+            return ledger.spent(connection, run_id)
+    except sqlite3.Error:  # missing, of another version, or locked
+        return None
+
+
 def n_bytes_on_disk(folder: Path) -> int:
     """Return the size of the store's file and of the log in which SQLite keeps the latest commits."""
     paths = (folder / NAME, folder / f"{NAME}-wal")
