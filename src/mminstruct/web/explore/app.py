@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from mminstruct.errors import MMInstructError
-from mminstruct.web.explore import gallery, selections
+from mminstruct.web.explore import compare, gallery, map_view, pictures, sample, selections
 from mminstruct.web.explore.bench import arena, leaderboard, questions
 from mminstruct.web.explore.bench.explorer import BenchExplorer
 from mminstruct.web.explore.library import RunExplorer
@@ -52,7 +52,7 @@ class Explorer(Protocol):
 
 def run_app(explorer: RunExplorer, guard: Guard) -> Starlette:
     """Return the application of a run."""
-    modules = [gallery, selections]
+    modules = [gallery, compare, sample, pictures, selections, map_view]
     routes = [route for module in modules for route in module.routes(explorer)]
     return _app(explorer, guard, RUN_VIEWS, routes)
 

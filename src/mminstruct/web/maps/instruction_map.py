@@ -70,24 +70,28 @@ def instruction_map(
     told = told or (lambda share: None)
     raws, finals = list(tables.raw_instructions.rows()), list(tables.instructions.rows())
     rows = [
-        *_raw_rows(config, raws, finals, list(tables.instructions.rejects())),
+        *_raw_rows(config, raws, finals, list(tables.instructions.rejects()), lambda share: told(0.4 * share)),
         *(_early_reject(reject) for reject in tables.raw_instructions.rejects() if reject.raw_text.strip()),
     ]
     rows = _some(rows, n_at_most, config.seed)
     rows += [_final_row(instruction) for instruction in finals]
-    found = text_vectors(config, [row.text for row in rows], lambda share: told(0.4 * share))
+    found = text_vectors(config, [row.text for row in rows], lambda share: told(0.4 + 0.1 * share))
     if rows and not len(found.positions):
         raise RunError(found.why)
-    xy = project(found.vectors, config.seed, lambda share: told(0.4 + 0.6 * share))
+    xy = project(found.vectors, config.seed, lambda share: told(0.5 + 0.5 * share))
     return _columns(xy, [rows[position] for position in found.positions.tolist()], found.why)
 
 
 def _raw_rows(
-    config: RunConfig, raws: Sequence[RawInstruction], finals: Sequence[Instruction], rejects: Sequence[Reject]
+    config: RunConfig,
+    raws: Sequence[RawInstruction],
+    finals: Sequence[Instruction],
+    rejects: Sequence[Reject],
+    told: Told,
 ) -> list[_Row]:
     """Return the raw instructions that were summarised, with the final one that each became."""
     homes = {raw_id: instruction for instruction in finals for raw_id in instruction.members}
-    labels = _labels(config, raws, homes)
+    labels = _labels(config, raws, homes, told)
     faults = {int(found[1]): reject for reject in rejects if (found := _CLUSTER.match(reject.detail))}
     rows = []
     for raw, label in zip(raws, labels, strict=True):
@@ -102,20 +106,20 @@ def _raw_rows(
     return rows
 
 
-def _labels(config: RunConfig, raws: Sequence[RawInstruction], homes: dict[str, Instruction]) -> list[int]:
+def _labels(config: RunConfig, raws: Sequence[RawInstruction], homes: dict[str, Instruction], told: Told) -> list[int]:
     """Return the cluster of each raw instruction: the k-means of summarize once more, which gives the same on any day.
 
     Where the tables contradict it (they are of another version), or a vector is missing, only what they say counts.
     """
-    told = [min(homes[raw.raw_id].clusters) if raw.raw_id in homes else NOWHERE for raw in raws]
-    found = text_vectors(config, [raw.text for raw in raws], lambda share: None)
+    tabled = [min(homes[raw.raw_id].clusters) if raw.raw_id in homes else NOWHERE for raw in raws]
+    found = text_vectors(config, [raw.text for raw in raws], told)
     if len(found.positions) < len(raws) or not raws:
-        return told
+        return tabled
     labels = cluster(found.vectors, config.summarize.n_clusters, config.seed).labels.tolist()
     agreed = all(
         label in homes[raw.raw_id].clusters for raw, label in zip(raws, labels, strict=True) if raw.raw_id in homes
     )
-    return labels if agreed else told
+    return labels if agreed else tabled
 
 
 def _early_reject(reject: Reject) -> _Row:

@@ -7,14 +7,14 @@ texts of a run ─► kept beside the replies? ─► their vectors
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from mminstruct.config.encoders import CaptionEncoder, ClipEncoder, EmbeddedTextEncoder, TextEncoderConfig
+from mminstruct.config.encoders import CaptionEncoder, EmbeddedTextEncoder, TextEncoderConfig
 from mminstruct.config.run import RunConfig
 from mminstruct.encoders.kept import image_key, keep_texts, text_key, vector_file
 from mminstruct.encoders.protocols import Embeddings, TextEncoder
@@ -39,7 +39,7 @@ class Found:
 
 def text_vectors(config: RunConfig, texts: Sequence[str], told: Told, n_computed: int = N_COMPUTED) -> Found:
     """Return the vectors of the texts by the run's sentence encoder."""
-    folder = Path(config.replies) / "embeddings"
+    folder = _folder(config)
     try:
         found = _kept(vector_file(config.embedder, folder), [text_key(text) for text in texts])
         missing = np.setdiff1d(np.arange(len(texts)), found.positions)
@@ -47,7 +47,7 @@ def text_vectors(config: RunConfig, texts: Sequence[str], told: Told, n_computed
             return found
         computed = _computed(config.embedder, folder, [texts[position] for position in missing], told)
     except (MMInstructError, OSError) as error:
-        return Found(np.empty((0, 1), np.float32), np.empty(0, np.int64), str(error))
+        return _nothing(str(error))
     vectors = np.empty((len(texts), computed.shape[1]), np.float32)
     vectors[missing] = computed
     if len(found.positions):
@@ -55,25 +55,37 @@ def text_vectors(config: RunConfig, texts: Sequence[str], told: Told, n_computed
     return Found(vectors, np.arange(len(texts)))
 
 
-def image_vectors(config: RunConfig, images: Sequence[Image], told: Told) -> Found:
-    """Return the vectors in which the match met these images: of themselves, or of their descriptions."""
+def image_vectors(config: RunConfig, contents: Sequence[str], told: Told) -> Found:
+    """Return the vectors in which the match met images: of their descriptions or, by CLIP, of themselves.
+
+    `contents` are what `content_of_match` gives.
+    """
     encoder = config.match.encoder
     if isinstance(encoder, CaptionEncoder):
-        return text_vectors(config, [image.description for image in images], told)
-    return _kept_images(config, encoder, images)
-
-
-def _kept_images(config: RunConfig, encoder: ClipEncoder, images: Sequence[Image]) -> Found:
+        return text_vectors(config, contents, told)
     try:
-        file = vector_file(encoder, Path(config.replies) / "embeddings")
-        return _kept(file, [image_key(image.content_hash) for image in images])
+        return _kept(vector_file(encoder, _folder(config)), [image_key(content) for content in contents])
     except (MMInstructError, OSError) as error:
-        return Found(np.empty((0, 1), np.float32), np.empty(0, np.int64), str(error))
+        return _nothing(str(error))
+
+
+def content_of_match(config: RunConfig) -> Callable[[Image], str]:
+    """Return what the match's vector of an image belongs to: its description, or its file by the hash."""
+    by_caption = isinstance(config.match.encoder, CaptionEncoder)
+    return lambda image: image.description if by_caption else image.content_hash
+
+
+def _folder(config: RunConfig) -> Path:
+    return Path(config.replies) / "embeddings"
+
+
+def _nothing(why: str) -> Found:
+    return Found(np.empty((0, 1), np.float32), np.empty(0, np.int64), why)
 
 
 def _kept(path: Path, keys: Sequence[bytes]) -> Found:
     """Return the kept vectors of the keys; nothing is written, but for what SQLite itself does. Raises StoreError."""
-    nothing = Found(np.empty((0, 1), np.float32), np.empty(0, np.int64), _why(path, len(keys), len(keys)))
+    nothing = _nothing(_why(path, len(keys), len(keys)))
     if not path.exists():
         return nothing
     file = VectorFile(path)
