@@ -18,6 +18,7 @@ Examples:
   mminstruct run my.yaml                   run it; again to go on, or after a change
   mminstruct status runs/my                how far it is
   mminstruct show runs/my 3f2a             one row's whole story
+  mminstruct report runs/my                a page about it: figures, samples, rejects
   mminstruct explore runs/my               all of it in the browser: gallery, map, review
   mminstruct export runs/my --out data/my  training data
   mminstruct validate data/my              check training data, ours or anybody's
@@ -42,6 +43,7 @@ def main() -> None:
     from mminstruct.cli.bench import build, calibrate, judge, power, report, respond  # noqa: F401
     from mminstruct.cli.bench import export as bench_export  # noqa: F401
     from mminstruct.cli.evaluate import evaluate_command  # noqa: F401
+    from mminstruct.cli.report import report as run_report  # noqa: F401
     from mminstruct.cli.train import train  # noqa: F401
 
     try:

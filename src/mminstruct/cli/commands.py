@@ -201,6 +201,7 @@ def _run(config: RunConfig, again: str, first: str | None, last: str | None) -> 
 
     from mminstruct.cli.display import print_notes, stage_table, wide_console
     from mminstruct.cli.progress import progress_for
+    from mminstruct.cli.report import report_at_the_end
     from mminstruct.pipeline.run import run_steps
     from mminstruct.pipeline.steps import STEPS
 
@@ -214,3 +215,4 @@ def _run(config: RunConfig, again: str, first: str | None, last: str | None) -> 
     console.print()
     console.print(stage_table(manifest))
     print_notes(console, manifest)
+    report_at_the_end(config.run_dir)

@@ -37,9 +37,11 @@ def print_demo_results(run_dir: str) -> None:
     for sample in islice(samples.values(), _N_SHOWN):
         print_sample(console, sample)
     first_id = next(iter(samples.values())).sample_id
+    page = Path(run_dir) / "report.html"
     console.print(
         f"\nThe run:            {run_dir}\n"
-        f"For LLaVA:          {out / 'train.json'} ({report.n_samples} rows, {report.n_images} images)\n"
+        + (f"A page about it:    {page} (opens in any browser)\n" if page.exists() else "")
+        + f"For LLaVA:          {out / 'train.json'} ({report.n_samples} rows, {report.n_images} images)\n"
         f"A row's story:      mminstruct show {run_dir} {first_id}\n"
         f"The run's figures:  mminstruct status {run_dir}",
         highlight=False,

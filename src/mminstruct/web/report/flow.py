@@ -97,10 +97,15 @@ def matches_per_image(tables: Tables) -> dict[int, int]:
     return dict(sorted(found.items()))
 
 
-def reject_lines(counts: Mapping[str, StageCounts], n_in: Mapping[str, int]) -> list[RejectLine]:
-    """Return every stage's reasons with their counts, in the order of the stages, the most frequent first."""
+def reject_lines(counts: Mapping[str, StageCounts], steps: Iterable[Step]) -> list[RejectLine]:
+    """Return every stage's reasons with their counts, in the order of the stages, the most frequent first.
+
+    They are told beside what came to the stage's step, or, where it has none, beside the rows that were worked on.
+    """
+    came_in = {stage: found.n_out + found.rejects.total() for stage, found in counts.items()}
+    came_in |= {step.stage: step.n_in for step in steps}
     return [
-        RejectLine(stage, reason, n, n_in[stage])
+        RejectLine(stage, reason, n, came_in[stage])
         for stage, found in counts.items()
         for reason, n in found.rejects.most_common()
     ]

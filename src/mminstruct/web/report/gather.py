@@ -51,11 +51,12 @@ def gather(run_dir: str, benchmark: BenchmarkReport | None = None, tell: Tell = 
     manifest, tables = read_manifest(folder), Tables(folder, config.describe.is_on)
     tell("counting rows")
     counts = count_stages(tables, config.stages)
-    lines = stage_lines(config, manifest, counts)
-    rejects = reject_lines(counts, {line.stage: line.n_in for line in lines})
     instructions = list(tables.instructions.rows())
     uses, per_image = count_uses(tables), matches_per_image(tables)
     n_questions = uses.questions.total()
+    of_images = image_flow(counts, sum(per_image.values()), n_questions)
+    of_instructions = instruction_flow(counts, manifest)
+    rejects = reject_lines(counts, [*of_images, *of_instructions])
     tell("measuring texts")
     lengths = length_spreads(tables)
     tell("the map of instructions")
@@ -68,10 +69,10 @@ def gather(run_dir: str, benchmark: BenchmarkReport | None = None, tell: Tell = 
         written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         sources=sources(config, count_values(tables.images.columns(["source"]), "source")),
         settings=settings(config),
-        stages=lines,
+        stages=stage_lines(config, manifest, counts),
         spent=spent_lines(manifest),
-        image_flow=image_flow(counts, sum(per_image.values()), n_questions),
-        instruction_flow=instruction_flow(counts, manifest),
+        image_flow=of_images,
+        instruction_flow=of_instructions,
         rejects=rejects,
         match=_match(tables, config, counts, per_image, instructions, uses),
         map=found_map,

@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Any
 
 import yaml
@@ -32,8 +33,6 @@ from mminstruct.web.report.figures.figure import Figure
 
 _SHOWN_TEXT = 420  # characters of an answer that stand on its card
 _LONGEST_TEXT = 6000  # and of all of it: a model that never stops has hundreds of thousands
-_NEEDS = "The report"
-_INSTALL = "pip install 'mminstruct[web]'"
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,14 @@ class _Total:
 
 
 def render_run(run: RunReport, state: str = "") -> str:
-    """Return a run's page; `state` is what `writing.py` knows a page by. Raises MissingExtraError without plotly."""
+    """Return a run's page; `state` is what `writing.py` knows a page by."""
     views = judge_views(run.benchmark) if run.benchmark else []
     figures = _run_figures(run) | (_benchmark_figures(run.benchmark, views) if run.benchmark else {})
     return _render("run.html.j2", figures, run=run, state=state, total=_total(run), views=views)
 
 
 def render_benchmark(report: Report, thumbnails: Mapping[str, bytes]) -> str:
-    """Return a benchmark's page with figures. Raises MissingExtraError without plotly."""
+    """Return a benchmark's page with figures."""
     context = bench_page.page_context(report, thumbnails)
     return _render("benchmark.html.j2", _benchmark_figures(report, context["views"]), **context)
 
@@ -96,11 +95,9 @@ class _Figures(dict[str, Figure]):
 
 
 def _run_figures(run: RunReport) -> dict[str, Figure | None]:
-    try:
-        from mminstruct.web.report.figures import flow, instruction_map, verbs
-        from mminstruct.web.report.figures import run as of_run
-    except ImportError as error:
-        raise MissingExtraError("plotly", _NEEDS, _INSTALL) from error
+    from mminstruct.web.report.figures import flow, instruction_map, verbs
+    from mminstruct.web.report.figures import run as of_run
+
     return {
         "stages": of_run.stages_figure(run.stages),
         "image_flow": flow.flow_figure(run.image_flow),
@@ -115,10 +112,8 @@ def _run_figures(run: RunReport) -> dict[str, Figure | None]:
 
 
 def _benchmark_figures(report: Report, views: list[JudgeView]) -> dict[str, Figure | None]:
-    try:
-        from mminstruct.web.report.figures import benchmark
-    except ImportError as error:
-        raise MissingExtraError("plotly", _NEEDS, _INSTALL) from error
+    from mminstruct.web.report.figures import benchmark
+
     figures = {"position": benchmark.position_figure(report)}
     for place, view in enumerate(views, 1):
         figures[f"win-rates-{place}"] = benchmark.win_rates_figure(view)
@@ -139,12 +134,16 @@ def _total(run: RunReport) -> _Total:
     )
 
 
+def require_plotly() -> None:
+    """Raise MissingExtraError without plotly, before anything has been counted in vain."""
+    if find_spec("plotly") is None:
+        raise MissingExtraError("plotly", "The report", "pip install 'mminstruct[web]'")
+
+
 def _plotly() -> str:
     """Return plotly.js, out of plotly's own package."""
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingExtraError("plotly", _NEEDS, _INSTALL) from error
+    from plotly.offline import get_plotlyjs
+
     library: str = get_plotlyjs()
     return library.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 

@@ -18,7 +18,7 @@ from mminstruct.bench.report.writing import write_report
 from mminstruct.pipeline.manifest import Manifest, read_manifest
 from mminstruct.pipeline.tables import Folder
 from mminstruct.web.report.gather import gather
-from mminstruct.web.report.page import render_benchmark, render_run
+from mminstruct.web.report.page import render_benchmark, render_run, require_plotly
 
 NAME = "report.html"
 _STATE = re.compile(rb'<meta name="mminstruct-run" content="([0-9a-f]*)">')
@@ -41,6 +41,7 @@ def write_run_report(run_dir: str, tell: Tell, out: Path | None = None, benchmar
 
     Raises RunError, BenchmarkError, MissingExtraError, OSError.
     """
+    require_plotly()
     folder = Folder(run_dir)
     state = state_of(read_manifest(folder)) if benchmark is None else ""
     report: Report | None = None
@@ -59,6 +60,7 @@ def write_run_report(run_dir: str, tell: Tell, out: Path | None = None, benchmar
 
 def write_benchmark_page(benchmark: Path, tell: Tell, out: Path | None = None) -> Written:
     """Write what `bench report` writes, and its page with figures. Raises BenchmarkError, MissingExtraError."""
+    require_plotly()
     tell("the benchmark")
     data = load_benchmark(benchmark)
     report = write_report(data)

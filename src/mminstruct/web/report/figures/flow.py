@@ -18,7 +18,7 @@ from mminstruct.web.report.figures.words import Words, words_of
 
 _MOST_REASONS = 7  # of one step; the others are one node
 _PAD = 24  # pixels between nodes: a line of text
-_MAIN = 220  # pixels that the whole flow is wide at its start
+_MAIN = 200  # pixels that the whole flow is wide at its start
 _MARGIN = 12
 _NOTHING = 1e-9  # Plotly leaves out a link of no width
 _NODE, _PASSED, _DROPPED, _ASIDE, _WAITING = (f"var(--flow-{name})" for name in ("node", "on", "off", "aside", "wait"))
@@ -126,4 +126,4 @@ def _drawn(diagram: _Diagram) -> Figure:
     )
     figure = go.Figure(sankey)
     figure.update_layout(margin={"l": _MARGIN, "r": _MARGIN, "t": _MARGIN, "b": _MARGIN})
-    return finished(figure, int(inner + 2 * _MARGIN), 170 * len(columns))
+    return finished(figure, int(inner + 2 * _MARGIN), 190 * len(columns))

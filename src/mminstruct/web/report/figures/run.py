@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mminstruct.web.report.contents import CategoryLine, Histogram, Match, Spread, StageLine
-from mminstruct.web.report.figures.figure import ACCENT, QUIET, SECOND, SOFT, Figure, finished
+from mminstruct.web.report.figures.figure import ACCENT, INK, QUIET, SECOND, SOFT, Figure, finished
 from mminstruct.web.report.figures.texts import hover, label
 from mminstruct.web.report.figures.words import Words, words_of
 
@@ -59,9 +59,9 @@ def balance_figure(match: Match) -> Figure | None:
         figure.add_bar(x=ranks, y=numbers, name=words[name], marker_color=colour, marker_line_width=0,
                        customdata=texts, hovertemplate="%{customdata}<extra></extra>")  # fmt: skip
     even = sum(line.n_matches for line in match.instructions) / len(match.instructions)
-    told = words["even"].format(n=f"{even:,.1f}")
-    figure.add_hline(y=even, line={"dash": "dot", "width": 1.5, "color": SOFT}, annotation_text=told,
-                     annotation_position="top right", annotation_font_color=SOFT)  # fmt: skip
+    figure.add_scatter(x=[0.4, len(lines) + 0.6], y=[even, even], mode="lines", hoverinfo="skip",
+                       name=words["even"].format(n=f"{even:,.1f}"),
+                       line={"dash": "dot", "width": 1.5, "color": INK})  # fmt: skip
     figure.update_layout(barmode="stack", legend_traceorder="normal", bargap=0.2 if len(lines) < 100 else 0)
     figure.update_xaxes(title=words["rank"], showgrid=False, range=[0.4, len(lines) + 0.6])
     figure.update_yaxes(title=words["pairs"], rangemode="tozero")
@@ -76,7 +76,7 @@ def scores_figure(match: Match) -> Figure | None:
     for spread, colour in zip(match.scores, (SOFT, ACCENT), strict=False):
         name = words[spread.name].format(n=f"{spread.n:,}")
         figure.add_trace(_steps(spread, name, colour, words, "{:.3g}"))
-    figure.update_xaxes(title=words["score"].format(what=words[match.encoder]), showgrid=False)
+    figure.update_xaxes(title=words["score"], showgrid=False)
     figure.update_yaxes(title=words["share"], rangemode="tozero")
     return finished(figure, 300)
 
