@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mminstruct.config.file import parse_config
 from mminstruct.config.run import RunConfig
-from mminstruct.errors import RunError
+from mminstruct.errors import RunError, StoreError
 from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.pipeline.row_index import Place, to_places
 from mminstruct.pipeline.run_tables import Tables
@@ -40,7 +40,12 @@ def tell_story(run_dir: str, wanted: str) -> Story:
     no row, or more than one, has it.
     """
     config, folder = open_run(run_dir)
-    return _Teller(config, Tables(folder, config.describe.is_on)).tell(wanted)
+    return story_of(config, Tables(folder, config.describe.is_on), wanted)
+
+
+def story_of(config: RunConfig, tables: Tables, wanted: str) -> Story:
+    """Return what `tell_story` does, for a run that is open already."""
+    return _Teller(config, tables).tell(wanted)
 
 
 class _Teller:
@@ -156,9 +161,9 @@ class _Teller:
             "finish_reason": answer.finish_reason,
             "model": answer.model,
             "exemplars": [
-                {"instruction": exemplars[exemplar_id].instruction, "answer": exemplars[exemplar_id].answer}
+                {"description": shown.description, "instruction": shown.instruction, "answer": shown.answer}
                 for exemplar_id in answer.exemplars
-                if exemplar_id in exemplars
+                if (shown := exemplars.get(exemplar_id))
             ],
         }
         if image and instruction:
@@ -170,13 +175,23 @@ class _Teller:
         return {str(finding.rule): f"{finding.outcome}: {finding.detail}".rstrip(": ") for finding in verdict.findings}
 
     def _request(self, request_id: str) -> Story:
-        body, reply = None, None
+        body, reply, note = None, None, f"not in the reply store {self.config.replies}"
         if Path(self.config.replies).is_dir():
-            with ReplyStore(Path(self.config.replies)) as store:
-                body, reply = store.request_body(request_id), store.get(request_id)
+            try:
+                with ReplyStore(Path(self.config.replies), create=False) as store:
+                    body, reply = store.request_body(request_id), store.get(request_id)
+            except StoreError as error:  # the rest of the story is worth telling
+                note = str(error)
         if body is None or reply is None:
-            return {"request_id": request_id, "note": f"not in the reply store {self.config.replies}"}
-        return {"request_id": request_id, "body": body, "reply": reply.text, "finish_reason": reply.finish_reason}
+            return {"request_id": request_id, "note": note}
+        return {
+            "request_id": request_id,
+            "body": body,
+            "reply": reply.text,
+            "finish_reason": reply.finish_reason,
+            "prompt_tokens": reply.prompt_tokens,
+            "completion_tokens": reply.completion_tokens,
+        }
 
 
 def _request_of(rejects: list[Reject], instruction: Instruction | None) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mminstruct.web.explore.parts import MATCHED, Unit
+from mminstruct.web.explore.parts import MATCHED, Parts, Unit
 from mminstruct.web.explore.replies import Refused
 from mminstruct.web.explore.rows_table import PART
 
 if TYPE_CHECKING:
     from mminstruct.web.explore.library import RunExplorer
+
+
+Select = Callable[[str, Any], list[tuple[Any, ...]]]
 
 
 class TextPlace(NamedTuple):
@@ -22,7 +25,7 @@ class TextPlace(NamedTuple):
     place: int
 
 
-def read_texts(explorer: RunExplorer, places: Iterable[TextPlace]) -> dict[TextPlace, str]:
+def read_texts(parts: Parts, select: Select, places: Iterable[TextPlace]) -> dict[TextPlace, str]:
     """Return the texts at these places. Raises Refused where a part has gone meanwhile."""
     import duckdb
 
@@ -32,16 +35,16 @@ def read_texts(explorer: RunExplorer, places: Iterable[TextPlace]) -> dict[TextP
     found: dict[TextPlace, str] = {}
     try:
         for table, wanted in by_table.items():
-            found |= _read_table(explorer, table, wanted)
+            found |= _read_table(parts, select, table, wanted)
     except (duckdb.Error, OSError, KeyError) as error:
         raise Refused(503, "The run changed while this was read; load the page again in a moment.") from error
     return found
 
 
-def _read_table(explorer: RunExplorer, table: str, wanted: set[TextPlace]) -> dict[TextPlace, str]:
-    files = {part: explorer.parts.path(table, part) for part in {place.part for place in wanted}}
+def _read_table(parts: Parts, select: Select, table: str, wanted: set[TextPlace]) -> dict[TextPlace, str]:
+    files = {part: parts.path(table, part) for part in {place.part for place in wanted}}
     column = "raw_text" if table.endswith("/rejects") else "answer"
-    rows = explorer.select(
+    rows = select(
         f"""
         SELECT part, place, {column}
         FROM read_parquet($files, filename = true, file_row_number = true) AS texts
