@@ -42,7 +42,7 @@ def judge_at_random(
     """Add a judge's judgments of all pairs: earlier models are better, and A is said with `first_bias` in any case."""
     data = load_benchmark(benchmark.path)
     dice = random.Random(seed)
-    rows = []
+    rows: list[Judgment] = []
     for question in data.questions:
         for pair in combinations(models, 2):
             prefers = pair[dice.random() > 0.5 + 0.15 * (models.index(pair[1]) - models.index(pair[0]))]

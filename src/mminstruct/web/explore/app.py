@@ -25,8 +25,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from mminstruct.errors import MMInstructError
-from mminstruct.web.explore import compare, gallery, map_view, pictures, sample, selections
-from mminstruct.web.explore.bench import arena, leaderboard, questions
+from mminstruct.web.explore import compare, gallery, live, map_view, pictures, review, sample, selections
+from mminstruct.web.explore.bench import arena, leaderboard, question_pictures, questions
 from mminstruct.web.explore.bench.explorer import BenchExplorer
 from mminstruct.web.explore.library import RunExplorer
 from mminstruct.web.explore.replies import Refused, refusal
@@ -52,14 +52,14 @@ class Explorer(Protocol):
 
 def run_app(explorer: RunExplorer, guard: Guard) -> Starlette:
     """Return the application of a run."""
-    modules = [gallery, compare, sample, pictures, selections, map_view]
+    modules = [gallery, compare, sample, pictures, selections, map_view, review, live]
     routes = [route for module in modules for route in module.routes(explorer)]
     return _app(explorer, guard, RUN_VIEWS, routes)
 
 
 def bench_app(explorer: BenchExplorer, guard: Guard) -> Starlette:
     """Return the application of a benchmark."""
-    views = (leaderboard, questions, arena)
+    views = (leaderboard, questions, arena, question_pictures)
     routes: list[BaseRoute] = [route for view in views for route in view.routes(explorer)]
     return _app(explorer, guard, BENCH_VIEWS, routes)
 

@@ -28,14 +28,14 @@ from mminstruct.web.explore.thumbnails import Thumbnails
 if TYPE_CHECKING:
     from mminstruct.web.explore.library import RunExplorer
 
-_THUMBNAIL_SIDE = 320  # pixels
-_PICTURE_SIDE = 2048
+THUMBNAIL_SIDE = 320  # pixels
+PICTURE_SIDE = 2048
 _LARGEST_FILE = 512 * 2**20  # bytes
-_N_DECODING = 2  # at once; the largest image that a run takes has half a gigabyte of pixels
+N_DECODING = 2  # at once; the largest image that a run takes has half a gigabyte of pixels
 _IMAGE_ID = re.compile(r"[0-9a-f]{16}")
 _KEPT_BY_BROWSER = {"Cache-Control": "private, max-age=86400"}  # an id is a hash of the picture's content
 _WHY = {
-    Reason.TOO_MANY_PIXELS: "The image has more pixels than intake.max_pixels of the run's config allows.",
+    Reason.TOO_MANY_PIXELS: "The image has more pixels than are allowed (in a run, intake.max_pixels of its config).",
     Reason.TRUNCATED_IMAGE: "The file is cut short or damaged.",
     Reason.EMPTY_IMAGE: "The file is empty.",
     Reason.NOT_AN_IMAGE: "The file is no image.",
@@ -71,36 +71,28 @@ class Studio:
 
     def __init__(self, explorer: RunExplorer) -> None:
         self._explorer = explorer
-        self._decoding = threading.Semaphore(_N_DECODING)
+        self._decoding = threading.Semaphore(N_DECODING)
         self._thumbnails = Thumbnails(explorer.own)
 
     def thumbnail(self, image_id: str) -> bytes:
         """Return the image as WebP, its longer side 320 pixels, from the cache where it is there."""
         if (kept := self._thumbnails.get(image_id)) is not None:
             return kept
-        data = self._make(image_id, _THUMBNAIL_SIDE, quality=78)
+        data = self._make(image_id, THUMBNAIL_SIDE, quality=78)
         self._thumbnails.put(image_id, data)
         return data
 
     def picture(self, image_id: str) -> bytes:
         """Return the image as WebP, its longer side 2048 pixels at most."""
-        return self._make(image_id, _PICTURE_SIDE, quality=88)
+        return self._make(image_id, PICTURE_SIDE, quality=88)
 
     def _make(self, image_id: str, side: int, quality: int) -> bytes:
         path, content_hash = self._find(image_id)
         with self._decoding:
-            data = _read(path)
+            data = read_file(path)
             if image_hash(data) != content_hash or content_id(content_hash) != image_id:
                 raise Refused(422, "The file is no longer the one that the run saw.")
-            try:
-                image = decode_image(data, self._explorer.config.intake.max_pixels, side)
-                made = io.BytesIO()
-                image.save(made, "WEBP", quality=quality, method=2)
-            except BadImage as error:
-                raise Refused(422, _WHY.get(error.reason, "The file cannot be shown.")) from error
-            except MemoryError as error:
-                raise Refused(422, "The image is too large for this machine's memory.") from error
-        return made.getvalue()
+            return make_webp(data, self._explorer.config.intake.max_pixels, side, quality)
 
     def _find(self, image_id: str) -> tuple[str, str]:
         """Return the path and the hash that the run's table has for the image."""
@@ -114,8 +106,21 @@ class Studio:
         raise Refused(404, "This run has no such image.")
 
 
-def _read(path: str) -> bytes:
-    """Return the bytes of a plain file of bearable size."""
+def make_webp(data: bytes, max_pixels: int, side: int, quality: int) -> bytes:
+    """Return an image file as WebP, its longer side at most `side` pixels. Raises Refused for no sound image."""
+    try:
+        image = decode_image(data, max_pixels, side)
+        made = io.BytesIO()
+        image.save(made, "WEBP", quality=quality, method=2)
+    except BadImage as error:
+        raise Refused(422, _WHY.get(error.reason, "The file cannot be shown.")) from error
+    except MemoryError as error:
+        raise Refused(422, "The image is too large for this machine's memory.") from error
+    return made.getvalue()
+
+
+def read_file(path: str) -> bytes:
+    """Return the bytes of a plain file of bearable size. Raises Refused where it is none or is not there."""
     split = split_tar_path(path)
     try:
         status = Path(split[0] if split else path).stat()

@@ -1,7 +1,7 @@
 """Votes of the arena on disk: `BENCH/votes/arena-<annotator>.csv`, in the form that `bench calibrate` reads.
 
     question_id,model_a,model_b,vote,annotator,voted_at
-    17,llava-v1.5-7b,gpt4v,b,anna,2026-11-30T16:04:09.251Z
+    17,llava-v1.5-7b,gpt4v,b,anna,2026-11-30T16:04:09.251734Z
 
 `model_a` stood on the left. A file is replaced whole with every vote, flushed to the disk before anybody is told that
 the vote is kept: whoever reads it, or ends this process, at any moment finds all votes before or all votes after.
@@ -121,7 +121,7 @@ class BallotBox:
         """Return where an annotator's votes stand; a name that is no plain file name is told by its letters and a hash.
 
         >>> BallotBox(Path("votes")).file_of("anna").name, BallotBox(Path("votes")).file_of("../Zoë").name
-        ('arena-anna.csv', 'arena-Zoe-3c9f6a3c.csv')
+        ('arena-anna.csv', 'arena-Zoe-0f5fd7f7.csv')
         """
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", annotator):
             return self.folder / f"arena-{annotator}.csv"
@@ -141,7 +141,7 @@ class BallotBox:
         """
         if not can_be_written(question_id, left, right):
             raise BenchmarkError(f"A vote on {left} against {right}, question {question_id!r}, cannot be told in CSV.")
-        voted_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        voted_at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         ballot = Ballot(question_id, left, right, choice, annotator, voted_at)
         with self._locked():
             file = self.file_of(annotator)
