@@ -79,6 +79,8 @@ class Errors:
 
     def _console(self, message: ConsoleMessage) -> None:
         address = message.location.get("url", "")
+        if "GL Driver Message (OpenGL, Performance" in message.text:
+            return  # without a GPU, Chromium's own drawing says so of itself
         if message.type in ("error", "warning") and not self._is_expected(address):
             self.found.append(f"{message.type}: {message.text} ({address})")
 
