@@ -1,7 +1,7 @@
 """The instructions that came near in the match: similarities of one image with all of them, computed anew.
 
-What is compared are the vectors that the match itself kept beside the replies; no model is loaded but the small
-embedded one, and nothing is asked of anybody.
+What is compared are the vectors that the match itself kept beside the replies; no model is loaded, and nothing is asked
+of anybody.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from mminstruct.encoders.vectors import VectorFile
 from mminstruct.errors import MMInstructError
 from mminstruct.rows import Image
 from mminstruct.web.explore.query import Remembered
-from mminstruct.web.maps.vectors import text_vectors
 
 if TYPE_CHECKING:
     from mminstruct.web.explore.library import RunExplorer
@@ -67,24 +66,13 @@ class RunnersUp:
         if len(rows) > _MOST_INSTRUCTIONS:
             raise NoVectors(f"There are {len(rows):,} instructions, more than are compared for one row.")
         texts = [text for _, text in rows]
-        return [instruction_id for instruction_id, _ in rows], texts, self._text_vectors(texts)
+        return [instruction_id for instruction_id, _ in rows], texts, self._kept([text_key(text) for text in texts])
 
     def _vectors_of(self, image: Image) -> Embeddings:
         """Return the one vector of the image, `(1, d)`."""
-        if self._is_by_caption:
-            return self._text_vectors([image.description])
+        if isinstance(self._explorer.config.match.encoder, CaptionEncoder):
+            return self._kept([text_key(image.description)])
         return self._kept([image_key(image.content_hash)])
-
-    def _text_vectors(self, texts: Sequence[str]) -> Embeddings:
-        try:
-            return self._kept([text_key(text) for text in texts])
-        except NoVectors:
-            if not self._is_by_caption:
-                raise
-            found = text_vectors(self._explorer.config, texts, lambda share: None)
-            if len(found.positions) < len(texts):
-                raise NoVectors(found.why) from None
-            return found.vectors
 
     def _kept(self, keys: Sequence[bytes]) -> Embeddings:
         """Return vectors that the match kept. Raises NoVectors where any is missing."""
@@ -99,10 +87,6 @@ class RunnersUp:
         if missing:
             raise NoVectors(f"{len(missing):,} of the match's {len(keys):,} vectors are not kept in {path}.")
         return vectors
-
-    @property
-    def _is_by_caption(self) -> bool:
-        return isinstance(self._explorer.config.match.encoder, CaptionEncoder)
 
     @cached_property
     def _path(self) -> Path:
