@@ -91,6 +91,8 @@ class Query:
         with self._explorer.cursor() as cursor:
             found: dict[str, Any] = {name: self._values(cursor, filters, name) for name in _FACETS}
             found["instruction"] = self._instructions(cursor, filters)
+            if filters.selection:
+                found["selection"] = {"n": len(self._explorer.selections.rows_of(filters.selection))}
             return found | {name: self._histogram(cursor, filters, name) for name in RANGES}
 
     def _values(self, cursor: Any, filters: Filters, name: str) -> list[dict[str, Any]]:
@@ -131,7 +133,7 @@ class Query:
     def _bounds_of(self, cursor: Any) -> dict[str, tuple[Any, Any]]:
         def compute() -> dict[str, tuple[Any, Any]]:
             wanted = ", ".join(f"min({column}), max({column})" for column in RANGES.values())
-            found = cursor.execute(f"SELECT {wanted} FROM rows").fetchone()
+            (found,) = cursor.execute(f"SELECT {wanted} FROM rows").fetchall()  # all: the cursor is free again
             return {name: (found[2 * place], found[2 * place + 1]) for place, name in enumerate(RANGES)}
 
         return self._bounds.get(self._explorer.version, compute)
