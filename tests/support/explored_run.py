@@ -8,6 +8,8 @@ benchmark       the answers of the last two images that are left
 from __future__ import annotations
 
 import asyncio
+import functools
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -58,7 +60,7 @@ class Row:
 
     @property
     def image_id(self) -> str:
-        return content_id("image", str(self.number))
+        return content_id(image_hash(_picture(self.number)))
 
     @property
     def which(self) -> int:
@@ -102,6 +104,15 @@ class Row:
         )
 
 
+@functools.cache
+def _picture(number: int) -> bytes:
+    """A JPEG of one colour; number 3 is wide."""
+    made = io.BytesIO()
+    size = (120 + number, 90) if number != 3 else (400, 60)
+    PillowImage.new("RGB", size, (number * 6, 90, 200 - number * 4)).save(made, "JPEG")
+    return made.getvalue()
+
+
 ROWS = [Row(number, rank) for number in range(N_IMAGES) for rank in range(2)]
 
 
@@ -128,13 +139,10 @@ def _image(folder: Path, number: int) -> Image:
     row = Row(number, 0)
     file_name = f"{HOSTILE}.jpg".replace("/", "∕") if number == 0 else f"{number}.jpg"
     path = folder / file_name
-    size = (120 + number, 90) if number != 3 else (400, 60)
-    PillowImage.new("RGB", size, (number * 6, 90, 200 - number * 4)).save(path, "JPEG")
-    content_hash = image_hash(path.read_bytes())
-    if number == GONE:
-        path.unlink()
-    elif number == CHANGED:
-        PillowImage.new("RGB", size, (1, 2, 3)).save(path, "JPEG")
+    content_hash = image_hash(_picture(number))
+    if number != GONE:
+        path.write_bytes(_picture(number if number != CHANGED else number + 1))
+    size = PillowImage.open(io.BytesIO(_picture(number))).size
     text = HOSTILE if number == 0 else f"Picture {number}: boats at a quay, and gulls above them."
     return Image(row.image_id, row.source, str(number), str(path), file_name, text, [text], *size, "JPEG", content_hash)
 

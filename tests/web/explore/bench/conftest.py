@@ -15,7 +15,7 @@ from support.judged_benchmark import make_judged_benchmark
 
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Benchmark:
-    return make_judged_benchmark(tmp_path / "bench")
+    return make_judged_benchmark(tmp_path / "bench", n_questions=6)
 
 
 @pytest.fixture
