@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from mminstruct.errors import RunError
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import content_id
 
@@ -93,7 +94,16 @@ class DecisionBook:
         self._undone: set[str] = set()
 
     def refresh(self) -> DecisionBook:
-        """Read what is new; return itself."""
+        """Read what is new; return itself. Raises RunError where the folder or a file in it cannot be read."""
+        try:
+            self._refresh()
+        except OSError as error:
+            raise RunError(
+                f"The decisions in {self._folder.path(FOLDER)} cannot be read: {error}. Make it a readable folder."
+            ) from error
+        return self
+
+    def _refresh(self) -> None:
         states = {state.name: state.size for state in self._folder.states(FOLDER) if state.name.endswith(".jsonl")}
         if any(states.get(name, 0) < file.n_bytes for name, file in self._files.items()):  # taken away, or rewritten
             self._files, self._decisions, self._undone, self.standing = {}, {}, set(), {}
@@ -104,7 +114,6 @@ class DecisionBook:
                 touched.update(decision.sample_id for decision in self._read(name, file))
         for sample_id in touched:
             self._stand(sample_id)
-        return self
 
     @property
     def n_passed_over(self) -> int:

@@ -8,6 +8,7 @@ seconds, loads what a run that is going on has written meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from mminstruct import __version__
+from mminstruct.errors import RunError
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.story import open_run
+from mminstruct.web.explore.decided import Decided
 from mminstruct.web.explore.own_folder import OwnFolder
 from mminstruct.web.explore.parts import Parts, State, Unit
 from mminstruct.web.explore.query import Query
+from mminstruct.web.explore.replies import Refused
 from mminstruct.web.explore.rows_table import TABLES, load_units, load_whole_tables
 from mminstruct.web.explore.search import Search
 from mminstruct.web.explore.selections import Selections
@@ -33,7 +37,7 @@ _log = logging.getLogger(__name__)
 class RunExplorer:
     """An open run. Raises RunError where the folder is none.
 
-    `decisions` has the review's last decision on each item that has one: the review fills it, and keeps it up to date.
+    `decisions` has what stands of the reviewers' decisions, by item; `decided` keeps it up to date.
     """
 
     def __init__(self, run_dir: str) -> None:
@@ -60,6 +64,9 @@ class RunExplorer:
         self.query = Query(self)
         self.selections = Selections(self)
         self.search = Search(self)
+        self.decided = Decided(self)
+        with contextlib.suppress(Refused, RunError):  # the run changes just now; the next look comes soon
+            self.decided.refresh()
 
     def about(self) -> dict[str, Any]:
         """Return what GET /api/about answers, but for the views."""
@@ -81,6 +88,7 @@ class RunExplorer:
         if self._looker is not None:
             self._looker.join()
         self.search.close()
+        self.decided.close()
         self._connection.close()
         self.parts.close()
         self.own.close()
@@ -128,7 +136,8 @@ class RunExplorer:
         """Look; a folder that cannot be listed just now is looked at again later."""
         try:
             self.refresh_now()
-        except OSError as error:
+            self.decided.refresh()
+        except (OSError, RunError, Refused) as error:
             _log.warning("The folder %s cannot be looked at: %s", self.run_dir, error)
 
     def _look(self) -> None:

@@ -66,6 +66,7 @@ class Query:
         self._explorer = explorer
         self._facets = Remembered(64)
         self._bounds = Remembered(1)
+        self._numbers = Remembered(4)
 
     def page_of(self, filters: Filters, sort: str, page: int, size: int) -> tuple[int, list[int]]:
         """Return the number of rows that the filters leave, and the numbers of one page's rows. Raises Refused."""
@@ -78,6 +79,20 @@ class Query:
                 return total, []
             cursor.execute(f"SELECT n {source} ORDER BY {SORTS[sort]} LIMIT ? OFFSET ?", [*values, size, page * size])
             return total, [n for (n,) in cursor.fetchall()]
+
+    def numbers_of(self, filters: Filters, condition: str) -> Numbers:
+        """Return the numbers of all rows that the filters and a condition in SQL leave, in order. Raises Refused."""
+
+        def find() -> Numbers:
+            with self._explorer.cursor() as cursor:
+                source, values = self._chosen(cursor, filters, condition)
+                found: Numbers = cursor.execute(f"SELECT n {source} ORDER BY n", values).fetchnumpy()["n"]
+                return found
+
+        if filters.decisions:  # which change without the rows
+            return find()
+        key = (self._explorer.version, self._explorer.search.version if filters.q else None, repr(filters), condition)
+        return self._numbers.get(key, find)
 
     def facets_of(self, filters: Filters) -> dict[str, Any]:
         """Return the counts of all facets; each under all filters but its own."""
