@@ -51,7 +51,7 @@ def test_a_deep_link_tells_the_whole_provenance(browser: Browser, address: str) 
         parts = story.locator("details.part")
         for name in ("cluster", "exemplars", "prompt", "ids"):
             story.locator(f"[data-part={name}] summary").click()
-        expect(story.locator("[data-part=rules] tr", has_text="too short")).to_contain_text("passed")
+        expect(story.locator("[data-part=rules] .badge.good", has_text="too short")).to_be_visible()
         expect(story.locator("[data-part=match] .own")).to_contain_text(f"{Row(8, 0).score:.3f}")
         expect(story.locator("[data-part=cluster]")).to_contain_text("Raw of picture")
         expect(story.locator("[data-part=cluster] h4", has_text="Seeds")).to_be_visible()

@@ -41,8 +41,11 @@ async function show() {
   const query = here();
   const opened = query.get("sample");
   query.delete("sample");
-  if (drawn !== query.toString()) await load(query);
-  await sample.show(opened, shown.items);
+  if (drawn === query.toString()) return sample.show(opened, shown.items);
+  const loaded = load(query);
+  sample.show(opened, null); // the story need not wait for the cards behind it
+  await loaded;
+  return sample.show(here().get("sample"), shown.items);
 }
 
 async function load(query) {

@@ -4,13 +4,14 @@ import { badge, readable } from "./badges.js";
 import { element } from "./dom.js";
 
 const OUTCOME_TONES = { passed: "good", failed: "bad" };
-const unfolded = new Set(["rules", "match"]); // parts that stand open, from one row to the next
+const unfolded = new Set(["rules", "twin", "match"]); // parts that stand open, from one row to the next
 
 /** The parts of a story that it has, each a <details>. */
 export function provenance(story, words) {
   return [
     part("became", words, story.became?.length, () => list(story.became ?? [])),
     part("rules", words, story.rules?.length, () => rules(story.rules, words)),
+    part("twin", words, story.twin, () => twin(story.twin)),
     part("match", words, story.match, () => match(story, words)),
     part("cluster", words, story.cluster?.members?.length || story.cluster?.seeds?.length, () => cluster(story, words)),
     part("exemplars", words, story.exemplars?.length, () => exemplars(story.exemplars, words)),
@@ -46,7 +47,11 @@ const list = (texts) =>
     texts.map((text) => element("li", {}, text)),
   );
 
+/** Each rule's verdict: those that have something to say line by line, the others by their names. */
 function rules(found, words) {
+  const isPlain = ({ outcome, detail }) => outcome === "passed" && !detail;
+  const plain = found.filter(isPlain).map(({ rule }) => badge(readable(rule), "good"));
+  const told = found.filter((one) => !isPlain(one));
   const row = ({ rule, outcome, detail }) =>
     element(
       "tr",
@@ -55,7 +60,10 @@ function rules(found, words) {
       element("td", {}, badge(words.outcomes[outcome] ?? outcome, OUTCOME_TONES[outcome])),
       element("td", {}, detail),
     );
-  return element("table", { class: "rules" }, element("tbody", {}, found.map(row)));
+  return [
+    told.length > 0 && element("table", { class: "rules" }, element("tbody", {}, told.map(row))),
+    plain.length > 0 && [element("h4", {}, words.outcomes.passed), element("p", { class: "badges" }, plain)],
+  ];
 }
 
 /** The instruction drawn and those that came near it, with a bar for each similarity. */
@@ -83,20 +91,28 @@ function match(story, words) {
       others.length > 0 && ` ${words.drawnAtRandom}`,
     ),
     element("ol", { class: "scores" }, all.map(row)),
+    story.runners_up_note && element("p", { class: "soft" }, words.noRunnersUp, " ", story.runners_up_note),
   ];
 }
 
 function cluster(story, words) {
   const { members = [], seeds = [] } = story.cluster;
-  const n = story.instruction?.n_members ?? members.length;
+  const nSeen = story.instruction?.members_shown_to_the_model?.length ?? members.length; // they come first
+  const [seen, others] = [members.slice(0, nSeen), members.slice(nSeen)];
+  const n = Math.max(story.instruction?.n_members ?? 0, members.length);
   return [
-    members.length > 0 && [
-      element("h4", {}, words.members(members.length, n)),
-      list(members.map((member) => member.text)),
-    ],
+    seen.length > 0 && [element("h4", {}, words.seen(seen.length, n)), list(seen.map((member) => member.text))],
+    others.length > 0 && [element("h4", {}, words.unseen(others.length)), list(others.map((member) => member.text))],
     seeds.length > 0 && [element("h4", {}, words.seeds), list(seeds.map((seed) => seed.text ?? seed))],
   ];
 }
+
+/** The answer that this one repeats. */
+const twin = (other) => [
+  element("h4", {}, other.instruction),
+  element("p", { class: "text" }, other.answer),
+  element("p", {}, element("a", { href: `/gallery?sample=${encodeURIComponent(other.id)}` }, other.id)),
+];
 
 const exemplars = (shown, words) =>
   shown.map((one) => [

@@ -6,7 +6,8 @@ import { api, bindKeys, element, fill, problem } from "./shell.js";
 import { words } from "./words/sample.js";
 
 /**
- * Makes the dialog; `show(id, items)` on what is returned opens it for the row, or closes it for null.
+ * Makes the dialog; `show(id, items)` on what is returned opens it for the row, or closes it for null. `items` are the
+ * cards behind it; null while they are not there yet.
  *
  * `neighbour(id, step)` goes to the row before (-1) or after (1); `close` takes the sample out of the address.
  */
@@ -37,19 +38,29 @@ export function openSample({ about, neighbour, close }) {
     { within: dialog, heading: words.title },
   );
 
-  async function show(id, items) {
+  function show(id, items) {
     const before = current;
     current = id;
-    if (id === null) return leaveFor(before);
+    if (id === null) {
+      if (before !== null) leaveFor(before);
+      return;
+    }
     if (!dialog.open) dialog.showModal();
-    const index = items.findIndex((item) => item.id === id);
-    fill(position, index < 0 ? words.outside : words.position(index + 1, items.length));
+    if (items)
+      tellPosition(
+        items.findIndex((item) => item.id === id),
+        items.length,
+      );
+    if (id !== before) load(id);
+  }
+
+  function tellPosition(index, n) {
+    fill(position, index < 0 ? words.outside : words.position(index + 1, n));
     for (const button of [previous, next]) button.disabled = index < 0;
-    if (id === before) return undefined;
-    return load(id);
   }
 
   async function load(id) {
+    if (!body.hasChildNodes()) fill(body, element("p", { class: "waiting" }, words.loading));
     body.setAttribute("aria-busy", "true");
     try {
       const story = await api(`/api/items/${encodeURIComponent(id)}`);
@@ -70,7 +81,7 @@ export function openSample({ about, neighbour, close }) {
   function leaveFor(before) {
     if (dialog.open) dialog.close();
     fill(body);
-    if (before) document.querySelector(`.card[data-id="${CSS.escape(before)}"] a`)?.focus();
+    document.querySelector(`.card[data-id="${CSS.escape(before)}"] a`)?.focus();
   }
 
   return { show };

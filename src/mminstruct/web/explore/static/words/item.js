@@ -17,6 +17,7 @@ export const words = {
   parts: {
     became: "What became of it",
     rules: "Rules",
+    twin: "The answer that it repeats",
     match: "Match",
     cluster: "Where the instruction comes from",
     exemplars: "Exemplars in the prompt",
@@ -24,14 +25,14 @@ export const words = {
     described: "How the image was described",
     ids: "Identifiers",
   },
-  outcomes: { passed: "passed", failed: "failed", "not applicable": "not applicable", skipped: "off" },
+  outcomes: { passed: "Passed", failed: "Failed", "not applicable": "Not applicable", skipped: "Off" },
   drawn: "drawn",
   matched: (score, rank, encoder) => `Similarity ${score.toFixed(3)} by ${encoder}${ranked(rank)}.`,
   drawnAtRandom: "An instruction is drawn at random among those near the image; these are the nearest.",
-  members: (shown, n) =>
-    shown < n
-      ? `${number(shown)} of the cluster’s ${number(n)} instructions, those that the model saw`
-      : `The cluster’s ${number(n)} instructions`,
+  noRunnersUp: "The instructions that came near are not known.",
+  seen: (shown, n) =>
+    shown === n ? `The cluster’s ${number(n)} instructions` : `${number(shown)} of ${number(n)} that the model saw`,
+  unseen: (n) => `${number(n)} more of the cluster`,
   seeds: "Seeds of those instructions",
   exemplarOf: (description) => `For: ${description}`,
   roles: { system: "System", user: "User", assistant: "Assistant", prompt: "Prompt" },

@@ -6,5 +6,6 @@ export const words = {
   next: "Next row",
   close: "Close",
   position: (at, n) => `${at} of ${n} on this page`,
+  loading: "Loading …",
   outside: "Not on the page behind",
 };
