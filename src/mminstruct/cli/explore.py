@@ -60,11 +60,12 @@ def explore(folder: str, port: int | None, host: str, no_browser: bool) -> None:
 
 def _app(folder: str, guard: Guard) -> Starlette:
     from mminstruct.bench.folder import QUESTIONS
-    from mminstruct.web.explore.app import run_app
+    from mminstruct.web.explore.app import bench_app, run_app
+    from mminstruct.web.explore.bench.explorer import BenchExplorer
     from mminstruct.web.explore.library import RunExplorer
 
     if "://" not in folder and (Path(folder) / QUESTIONS).is_file():
-        raise NotImplementedError  # bench: its explorer
+        return bench_app(BenchExplorer(Path(folder)), guard)
     return run_app(RunExplorer(folder), guard)
 
 
