@@ -127,7 +127,7 @@ function pairRow(pair, judge) {
 }
 
 function verdictBar(pair) {
-  const counts = KINDS.filter((kind) => pair[kind]).map((kind) => `${number(pair[kind])} ${words.kinds[kind]}`);
+  const counts = KINDS.filter((kind) => pair[kind]).map((kind) => words.counted[kind](pair[kind]));
   if (pair.not_judged) counts.push(words.notJudged(pair.not_judged));
   return [stackedBar(KINDS.map((kind) => ({ n: pair[kind], kind, label: words.kinds[kind] }))), element("small", {}, counts.join(", "))];
 }

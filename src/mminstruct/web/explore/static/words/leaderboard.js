@@ -59,7 +59,14 @@ export const words = {
   consistency: "Position consistency",
   wordsOfBoth: "Mean words",
   kinds: { wins: "wins", ties: "ties", losses: "losses", inconsistent: "flips with the order", unreadable: "unread" },
-  notJudged: (count) => `${n(count, "question", "questions")} not judged`,
+  counted: {
+    wins: (count) => n(count, "win", "wins"),
+    ties: (count) => n(count, "tie", "ties"),
+    losses: (count) => n(count, "loss", "losses"),
+    inconsistent: (count) => n(count, "flips with the order", "flip with the order"),
+    unreadable: (count) => `${number(count)} unread`,
+  },
+  notJudged: (count) => `${number(count)} not judged`,
   seeQuestions: "Questions",
   noPairs: "This judge has judged no pair.",
 
