@@ -60,7 +60,7 @@ def gather(run_dir: str, benchmark: BenchmarkReport | None = None, tell: Tell = 
     tell("measuring texts")
     lengths = length_spreads(tables)
     tell("the map of instructions")
-    found_map, map_missing = read_map(config, tables, instructions)
+    found_map, map_missing = read_map(config, folder, tables, instructions)
     tell("choosing pictures")
     gallery = Gallery(tables, {each.instruction_id: each.text for each in instructions}, config.intake.max_pixels)
     return RunReport(

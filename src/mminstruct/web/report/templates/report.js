@@ -1,24 +1,20 @@
-// Draws the figures of the page: each <div data-figure="name"> from the JSON in <script id="data-name">.
+// Draws the figures of the page: each element with data-figure, from the JSON in the script element of that name.
 // Colours in that JSON are names, "var(--ink)": they are looked up in the page's own styles, for light and for dark.
 "use strict";
 
 const NAME = /^var\((--[a-z0-9-]+)\)$/;
 
-function coloured(value, styles) {
+const TEXTS = new Set(["customdata", "ids", "label", "labels", "name", "parents", "text", "x", "y"]);
+
+// Texts are left as they are, for a caption may be named like a colour; axis titles hold theirs in an object.
+function coloured(value, styles, key = "") {
+  if (value === null || typeof value === "number" || typeof value === "boolean") return value;
   if (typeof value === "string") {
-    const found = NAME.exec(value);
+    const found = TEXTS.has(key) ? null : NAME.exec(value);
     return found ? styles.getPropertyValue(found[1]).trim() : value;
   }
-  if (Array.isArray(value)) return value.map((each) => coloured(each, styles));
-  if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, colouredAt(key, each, styles)]));
-}
-
-// Texts are left as they are: a caption may be named like a colour.
-function colouredAt(key, value, styles) {
-  return ["text", "customdata", "x", "y", "label", "labels", "ids", "parents"].includes(key) && typeof value !== "object"
-    ? value
-    : ["customdata", "label", "labels", "ids", "parents"].includes(key) ? value : coloured(value, styles);
+  if (Array.isArray(value)) return TEXTS.has(key) ? value : value.map((each) => coloured(each, styles, key));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, coloured(each, styles, name)]));
 }
 
 function draw(place) {
