@@ -88,7 +88,7 @@ class Row:
 
     @property
     def source(self) -> str:
-        return HOSTILE if self.number == 0 else ("harbour", "market")[self.number % 2]
+        return HOSTILE if self.number == 0 else ("harbour", "bazaar")[self.number % 2]
 
     @property
     def score(self) -> float:
