@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,11 @@ def project(vectors: Embeddings, seed: int, told: Told | None = None, n_landmark
 
     Equal rows get one point. Raises MissingExtraError where scikit-learn is not installed.
     """
-    told = told or (lambda share: None)
+    with _one_thread():
+        return _projected(vectors, seed, told or (lambda share: None), n_landmarks)
+
+
+def _projected(vectors: Embeddings, seed: int, told: Told, n_landmarks: int) -> Points:
     different = _different(vectors, np.random.default_rng(seed).permutation(len(vectors)), n_landmarks)
     chosen = np.sort(np.fromiter(different.values(), np.int64, len(different)))
     landmarks = vectors[chosen].astype(np.float32)
@@ -85,22 +89,17 @@ def _principal_components(rows: Embeddings) -> _Coordinates:
 def _neighbour_embedding(landmarks: Embeddings, seed: int) -> _Coordinates:
     """Return `(m, 2)` coordinates by t-SNE, begun at the principal components.
 
-    The squared distance of unit vectors is twice one minus their cosine. One thread: with several, their sums are
-    added in an order that changes from run to run; and where other programs use the cores, they wait for each other
-    (3 to 7 times as long with two threads, measured on a busy machine).
+    The squared distance of unit vectors is twice one minus their cosine.
     """
     try:
         from sklearn.manifold import TSNE
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingExtraError("scikit-learn", "The map", "pip install 'mminstruct[web]'") from error
     start = _principal_components(landmarks)
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)
     perplexity = min(_PERPLEXITY, (len(landmarks) - 1) / 3)
-    limits: Callable[[int], AbstractContextManager[object]] = threadpool_limits
-    with limits(1):
-        embedding = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed, max_iter=_N_STEPS)
-        points: _Coordinates = np.asarray(embedding.fit_transform(landmarks), np.float64)
+    embedding = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed, max_iter=_N_STEPS)
+    points: _Coordinates = np.asarray(embedding.fit_transform(landmarks), np.float64)
     return points
 
 
@@ -127,6 +126,20 @@ def _placed(vectors: Embeddings, landmarks: Embeddings, points: Points) -> Itera
 
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="map") as pool:
         yield from pool.map(place, range(0, len(vectors), _BLOCK))
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Return what gives BLAS and OpenMP one thread; where it is missing, PCA does without, and t-SNE is missing too.
+
+    Several threads add up t-SNE's sums in an order that changes from run to run; and where other programs use the
+    cores, they wait for each other: 3 to 7 times as long with two threads, measured on a busy machine.
+    """
+    try:
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    except ImportError:
+        return nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
 
 
 def _usual_gap(points: Points) -> float:

@@ -1,0 +1,255 @@
+// The map: instructions or samples as points. The address holds which map and which colours (?map=…&colour=…).
+
+import { openSample } from "./sample.js";
+import { announce, api, bindKeys, element, emptiness, fill, main, number, openShell, problem } from "./shell.js";
+import { coloursOf, ramp } from "./map_colours.js";
+import { bringMap } from "./map_data.js";
+import { drawLegend, drawRange } from "./map_legend.js";
+import { drawList } from "./map_list.js";
+import { canDraw, makePlot } from "./map_plot.js";
+import { drawChosen } from "./map_chosen.js";
+import { drawTip } from "./map_tip.js";
+import { changed, go, here } from "./place.js";
+import { words } from "./words/map.js";
+
+const MAPS = ["samples", "instructions"];
+
+const about = await openShell("map", words.title);
+const parts = layOut();
+const drawing = canDraw();
+const plot = drawing ? makePlot(parts.canvas, { hover, click, chosen, cleared }) : null;
+const sample = openSample({ about, neighbour: async () => {}, close: () => (sample.show(null, []), plot?.deselect()) });
+const state = { which: null, map: null, colour: null, off: new Set(), stopped: new AbortController(), chosen: [] };
+
+bindKeys([
+  { keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], label: words.pan, act: move },
+  { keys: ["+", "="], label: words.zoomIn, act: () => look(() => plot.zoom(1)) },
+  { keys: ["-"], label: words.zoomOut, act: () => look(() => plot.zoom(-1)) },
+  { keys: ["0"], label: words.whole, act: () => look(() => plot.whole()) },
+  { keys: ["Enter"], label: words.open, act: openCentral },
+  { keys: ["l"], label: words.lasso, act: toggleLasso },
+  { keys: ["s"], label: words.chooseAll, act: () => state.map && plot && chooseAll() },
+  { keys: ["Escape"], label: words.clear, act: clear },
+  { keys: ["m"], label: words.other, act: () => choose(MAPS[1 - MAPS.indexOf(state.which)]) },
+]);
+window.addEventListener("popstate", show);
+new MutationObserver(redress).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redress);
+show();
+
+function layOut() {
+  const tab = (which) => element("button", { type: "button", role: "tab", dataset: { which }, onclick: () => choose(which) }, words.maps[which]);
+  const tool = (sign, text, act) => element("button", { type: "button", "aria-label": text, title: text, onclick: act }, sign);
+  const made = {
+    tabs: element("div", { class: "tabs", role: "tablist", "aria-label": words.title }, MAPS.map(tab)),
+    colour: element("select", { id: "colour" }),
+    total: element("p", { class: "total", role: "status" }),
+    about: element("p", { class: "about" }),
+    canvas: element("canvas", { tabindex: 0, role: "img" }),
+    tip: element("div", { class: "tip", role: "status", hidden: true }),
+    chosen: element("section", { class: "chosen", role: "status", hidden: true }),
+    notice: element("div", { class: "notice", hidden: true }),
+    lasso: tool("⬠", `${words.lasso}: ${words.lassoHint}`, () => toggleLasso()),
+    legend: element("section", { class: "legend", "aria-label": words.legend }),
+    list: element("details", { class: "list" }),
+  };
+  made.lasso.setAttribute("aria-pressed", "false");
+  made.colour.addEventListener("change", () => go(changed(here(), { colour: made.colour.value })));
+  const views = element(
+    "div", { class: "view-tools" },
+    tool("+", words.zoomIn, () => look(() => plot.zoom(1))),
+    tool("−", words.zoomOut, () => look(() => plot.zoom(-1))),
+    tool("⤢", words.whole, () => look(() => plot.whole())),
+    made.lasso,
+  );
+  made.views = views;
+  made.stage = element("div", { class: "stage" }, made.canvas, views, made.tip, made.chosen, made.notice);
+  const choice = element("label", { class: "choice", for: "colour" }, element("span", {}, words.colour), made.colour);
+  main().classList.add("map");
+  fill(
+    main(), element("h1", { class: "visually-hidden" }, words.title),
+    element("div", { class: "tools-bar" }, made.tabs, choice, made.total), made.about, made.stage, made.legend, made.list,
+  );
+  return made;
+}
+
+/** Goes to another map. */
+const choose = (which) => go(changed(here(), { map: which, colour: null }));
+
+/** Draws what the address says. */
+async function show() {
+  const asked = here();
+  const which = MAPS.includes(asked.get("map")) ? asked.get("map") : MAPS[0];
+  if (which !== state.which && !(await load(which))) return;
+  const colours = Object.keys(state.map.colours).concat(state.map.score ? ["score"] : []);
+  const colour = colours.includes(asked.get("colour")) ? asked.get("colour") : colours[0];
+  fill(parts.colour, colours.map((name) => element("option", { value: name, selected: name === colour }, words.colours[name])));
+  if (colour !== state.colour) state.off = new Set();
+  state.colour = colour;
+  await paint();
+}
+
+/** Brings the map `which`; whether there is one. */
+async function load(which, again = false) {
+  state.stopped.abort();
+  state.stopped = new AbortController();
+  Object.assign(state, { which, map: null, colour: null });
+  clear();
+  for (const tab of parts.tabs.children) tab.setAttribute("aria-selected", String(tab.dataset.which === which));
+  fill(parts.about, words.about[which]);
+  for (const place of [parts.total, parts.legend, parts.list, parts.colour]) fill(place);
+  wait({ progress: 0 });
+  try {
+    const map = await bringMap(which, (status) => (status.state === "computing" ? wait(status) : refuse(status.why)), state.stopped.signal, again);
+    if (!map) return false;
+    state.map = map;
+  } catch (error) {
+    if (error.name !== "AbortError") notice(problem(error, () => retry()));
+    return false;
+  }
+  notice(null);
+  fill(parts.total, words.points[which](state.map.n));
+  fill(parts.about, words.about[which], state.map.note && element("span", { class: "note" }, ` ${state.map.note}`));
+  parts.canvas.setAttribute("aria-label", words.canvas(words.points[which](state.map.n)));
+  drawList(parts.list, which, state.map);
+  return true;
+}
+
+async function retry() {
+  if (await load(state.which, true)) await show();
+}
+
+function wait(status) {
+  const bar = element("progress", { max: 1, ...(status.progress ? { value: status.progress } : {}) });
+  notice(element("div", {}, element("h2", {}, words.computing[state.which]), element("p", {}, words.computingWhy)), bar);
+}
+
+function refuse(why) {
+  notice(emptyNotice(words.impossible[state.which], why), element("button", { type: "button", onclick: retry }, words.again));
+}
+
+const emptyNotice = (heading, text) => [element("h2", {}, heading), element("p", {}, text)];
+
+function notice(...content) {
+  parts.notice.hidden = content[0] === null;
+  parts.views.hidden = !parts.notice.hidden || !drawing;
+  fill(parts.notice, content);
+}
+
+/** Colours the points and fills the legend. */
+async function paint() {
+  const { map, colour } = state;
+  const shades = colour === "score" ? ofScore(map) : { z: Float32Array.from(map.colours[colour].codes), kind: "categorical", colours: coloursOf(map.colours[colour]) };
+  if (colour === "score") drawRange(parts.legend, shades.low, shades.high);
+  else drawLegend(parts.legend, colour, map.colours[colour], state.off, filter);
+  if (!plot) {
+    parts.list.open = true;
+    return notice(emptyNotice(words.noWebGL, words.noWebGLWhy));
+  }
+  await plot.draw(map, shades, largeOnes(map), shownOnes());
+  parts.stage.dataset.drawn = state.which; // tests and screenshots wait for this
+}
+
+function ofScore(map) {
+  const sorted = Float32Array.from(map.score.filter((value) => value !== null)).sort();
+  const [low, high] = [sorted[Math.floor(sorted.length * 0.01)] ?? 0, sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 1];
+  const z = Float32Array.from(map.score, (value) => Math.min(1, Math.max(0, ((value ?? low) - low) / (high - low || 1))));
+  return { z, kind: "continuous", colours: ramp(), low, high };
+}
+
+/** General instructions stand out among raw ones. */
+function largeOnes(map) {
+  const kind = map.colours.kind;
+  if (!kind) return null;
+  const final = kind.values.indexOf("final");
+  return Float32Array.from(kind.codes, (code) => (code === final ? 1 : 0));
+}
+
+/** The points that the legend leaves switched on; null for all. */
+function shownOnes() {
+  if (!state.off.size) return null;
+  const codes = state.map.colours[state.colour].codes;
+  const shown = [];
+  for (let point = 0; point < codes.length; point += 1) if (!state.off.has(codes[point])) shown.push(point);
+  return shown;
+}
+
+function filter() {
+  const shown = shownOnes();
+  plot?.show(shown);
+  fill(parts.total, words.points[state.which](shown ? shown.length : state.map.n));
+}
+
+function look(act) {
+  if (!plot || !state.map) return;
+  act();
+}
+
+function move(event) {
+  const [right, up] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+  look(() => plot.pan(right, up));
+  parts.stage.classList.add("seeking");
+  requestAnimationFrame(() => state.map && plot && hover(plot.central()));
+}
+
+function hover(point) {
+  drawTip(parts.tip, state, point, point === null || !plot ? null : plot.screenPosition(point), parts.stage);
+}
+
+function click(point) {
+  if (state.which === "samples") openOne(point);
+  else chosen([point]);
+}
+
+function openOne(point) {
+  hover(null);
+  sample.show(state.map.ids[point], []).catch((error) => announce(error.message));
+}
+
+function openCentral() {
+  const point = plot && state.map ? plot.central() : null;
+  if (point !== null) click(point);
+}
+
+function chosen(points) {
+  state.chosen = points;
+  drawChosen(parts.chosen, state, { clear, toGallery });
+}
+
+function chooseAll() {
+  const points = plot.inView();
+  plot.select(points);
+  chosen(points);
+}
+
+function cleared() {
+  state.chosen = [];
+  parts.chosen.hidden = true;
+}
+
+function clear() {
+  plot?.deselect();
+  cleared();
+  hover(null);
+}
+
+async function toGallery() {
+  try {
+    const { key } = await api("/api/selections", { body: { ids: state.chosen.map((point) => state.map.ids[point]) } });
+    location.href = `/gallery?selection=${encodeURIComponent(key)}`;
+  } catch (error) {
+    announce(error.message);
+  }
+}
+
+function toggleLasso() {
+  const active = parts.lasso.getAttribute("aria-pressed") !== "true";
+  parts.lasso.setAttribute("aria-pressed", String(active));
+  parts.canvas.classList.toggle("lassoing", active);
+  plot?.setLasso(active);
+  if (active) announce(words.lassoHint);
+}
+
+function redress() {
+  plot?.dress();
+}

@@ -1,0 +1,150 @@
+// The points themselves: regl-scatterplot with our colours, sizes, keys and mouse. It knows nothing of what they mean.
+
+import createScatterplot from "./vendor/regl-scatterplot.js";
+
+const STEP = 0.2; // of the view, that a key moves it
+const ZOOM = 1.5;
+const MARGIN = 0.92; // of the stage, that the whole map fills
+const SIZES = [[500, 9], [5000, 6], [50000, 4], [Infinity, 2.5]]; // up to so many points, CSS pixels of one
+
+/** Whether this browser can draw: WebGL is there, with the textures that hold the points. */
+export function canDraw() {
+  try {
+    const gl = document.createElement("canvas").getContext("webgl");
+    return gl !== null && gl.getExtension("OES_texture_float") !== null;
+  } catch {
+    return false;
+  }
+}
+
+/** A plot in `canvas`. `on` hears: hover(point or null), click(point), chosen(points, by the lasso), cleared(). */
+export function makePlot(canvas, on) {
+  const { width, height } = canvas.getBoundingClientRect();
+  const plot = createScatterplot({
+    canvas, width, height,
+    lassoColor: colourOf("--accent"),
+    pointColorActive: colourOf("--accent"),
+    pointColorHover: colourOf("--ink"),
+    backgroundColor: colourOf("--surface"),
+    lassoOnLongPress: true,
+    spatialIndexUseWorker: false,
+    actionKeyMap: { lasso: "shift" },
+  });
+  let drawn = null;
+  let byLasso = false;
+  plot.subscribe("pointover", (point) => on.hover(point));
+  plot.subscribe("pointout", () => on.hover(null));
+  plot.subscribe("lassoStart", () => (byLasso = true));
+  plot.subscribe("select", ({ points }) => {
+    if (points.length === 1 && !byLasso) on.click(points[0]);
+    else on.chosen(points);
+    byLasso = false;
+  });
+  plot.subscribe("deselect", () => on.cleared());
+  plot.subscribe("view", () => on.hover(null));
+  new ResizeObserver(() => {
+    const box = canvas.parentElement.getBoundingClientRect();
+    if (box.width && box.height) plot.set({ width: box.width, height: box.height });
+  }).observe(canvas.parentElement);
+
+  /** Draws a map's points; `shades` {z, kind, colours} are their colours, `large` says which are to stand out. */
+  async function draw(map, shades, large, shown) {
+    const size = SIZES.find(([most]) => map.n <= most)[1];
+    const sameplace = drawn === map;
+    drawn = map;
+    plot.set({
+      colorBy: "valueA", pointColor: shades.colours,
+      ...(large ? { sizeBy: "valueB", pointSize: [size, size * 2] } : { sizeBy: null, pointSize: size }),
+      ...(map.n > 5000 ? { opacityBy: "density" } : { opacityBy: null, opacity: 0.85 }),
+    });
+    await plot.draw(
+      { x: map.x, y: map.y, z: shades.z, w: large ?? new Float32Array(map.n) },
+      { zDataType: shades.kind, wDataType: "categorical", filter: shown ?? undefined, spatialIndex: sameplace ? plot.get("spatialIndex") : undefined },
+    );
+    if (!sameplace) whole();
+  }
+
+  /** Shows all of the map: it is 2 wide and high, and the library fits its height alone. */
+  function whole() {
+    const { width, height } = canvas.getBoundingClientRect();
+    const scale = MARGIN * Math.min(1, width / height);
+    plot.lookAt(new Float32Array([scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]));
+  }
+
+  /** Moves the view by shares of its width and height. */
+  function pan(right, up) {
+    const view = Float32Array.from(plot.get("cameraView"));
+    view[12] -= 2 * STEP * right;
+    view[13] -= 2 * STEP * up;
+    plot.lookAt(view);
+  }
+
+  /** Brings the centre nearer (steps of 1) or farther (-1). */
+  function zoom(steps) {
+    const view = Float32Array.from(plot.get("cameraView"));
+    for (const at of [0, 5, 12, 13]) view[at] *= ZOOM ** steps;
+    plot.lookAt(view);
+  }
+
+  /** The point nearest to the middle of the view; null where none is in view. */
+  function central() {
+    const points = plot.get("pointsInView");
+    const { width, height } = canvas.getBoundingClientRect();
+    const place = placer();
+    let best = null;
+    let least = Infinity;
+    for (const point of points) {
+      const [x, y] = place(point);
+      const distance = (x - width / 2) ** 2 + (y - height / 2) ** 2;
+      if (distance < least) [best, least] = [point, distance];
+    }
+    return best;
+  }
+
+  /** A function from points to pixels, from where the library puts two of them: it is linear on each axis. */
+  function placer() {
+    const ends = [drawn.x, drawn.y].map(endsOf);
+    const lines = ends.map(([low, high], axis) => {
+      const [from, to] = [low, high].map((point) => plot.getScreenPosition(point)[axis]);
+      const values = axis ? drawn.y : drawn.x;
+      const slope = values[high] === values[low] ? 0 : (to - from) / (values[high] - values[low]);
+      return (point) => from + slope * (values[point] - values[low]);
+    });
+    return (point) => lines.map((line) => line(point));
+  }
+
+  return {
+    draw, pan, zoom, whole, central,
+    screenPosition: (point) => plot.getScreenPosition(point),
+    inView: () => [...plot.get("pointsInView")],
+    select: (points) => plot.select(points, { preventEvent: true }),
+    deselect: () => plot.deselect({ preventEvent: true }),
+    hover: (point) => plot.hover(point, { preventEvent: true }),
+    setLasso: (active) => plot.set({ mouseMode: active ? "lasso" : "panZoom" }),
+    show: (points) => (points ? plot.filter(points) : plot.unfilter()),
+    dress: () =>
+      plot.set({
+        lassoColor: colourOf("--accent"), pointColorActive: colourOf("--accent"),
+        pointColorHover: colourOf("--ink"), backgroundColor: colourOf("--surface"),
+      }),
+  };
+}
+
+function endsOf(values) {
+  let [low, high] = [0, 0];
+  for (let at = 1; at < values.length; at += 1) {
+    if (values[at] < values[low]) low = at;
+    if (values[at] > values[high]) high = at;
+  }
+  return [low, high];
+}
+
+/** What a colour of shell.css is now, as numbers that WebGL takes. */
+function colourOf(name) {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map((value) => Number(value) / 255);
+  probe.remove();
+  return [...found, 1];
+}
