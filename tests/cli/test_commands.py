@@ -58,6 +58,10 @@ class TestRun:
         assert again.stdout.split()[:4] == ["stage", "in", "out", "rejected"]
         assert "match: matched with the images' descriptions" in again.stdout
 
+    def test_leaves_a_page_about_the_run(self, finished: Path) -> None:
+        page = (finished / "run" / "report.html").read_text(encoding="utf-8")
+        assert "samples of visual instruction data" in page and "This run is not finished" not in page
+
     def test_a_wrong_config_is_one_paragraph_and_status_2(self, finished: Path) -> None:
         wrong = mminstruct("run", "config.yaml", "-o", "match.per_imag=2", cwd=finished)
         assert wrong.returncode == 2 and "did you mean 'per_image'?" in wrong.stderr

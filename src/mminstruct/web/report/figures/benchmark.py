@@ -16,7 +16,7 @@ from mminstruct.bench.report.by_judge import JudgeView, Matrix
 from mminstruct.bench.report.contents import Report
 from mminstruct.web.report.figures.figure import ACCENT, INK, SOFT, Figure, finished
 from mminstruct.web.report.figures.texts import hover, label
-from mminstruct.web.report.figures.words import words_of
+from mminstruct.web.report.figures.words import Words, words_of
 
 _LONGEST_NAME = 28
 _WITH_TEXT = 9  # models: of more, a matrix has no room for figures in its cells
@@ -58,7 +58,7 @@ def _matrix_figure(matrix: Matrix) -> Figure:
     for row, cells in zip(matrix.models, matrix.rows, strict=True):
         shares = [None if cell is None else _percents(cell.win_rate, cell.low, cell.high) for cell in cells]
         rates.append([None if share is None else share[0] for share in shares])
-        texts.append([words["cell"].format(**_ends(share, 0)) if share else "" for share in shares])
+        texts.append([_cell_text(share, words) for share in shares])
         told.append([
             words["hover_pair"].format(row=hover(row), column=hover(column), **_ends(share, 1)) if share else ""
             for column, share in zip(matrix.models, shares, strict=True)
@@ -75,6 +75,13 @@ def _matrix_figure(matrix: Matrix) -> Figure:
     figure.update_xaxes(title=words["column"], showgrid=False, type="category")
     figure.update_yaxes(title=words["row"], autorange="reversed", showgrid=False, type="category")
     return finished(figure, 150 + (56 if small else 30) * len(names), 260 + (96 if small else 40) * len(names))
+
+
+def _cell_text(share: _Estimate | None, words: Words) -> str:
+    if share is None:
+        return ""
+    _, low, high = share
+    return words["cell_alone" if low is None and high is None else "cell"].format(**_ends(share, 0))
 
 
 def ratings_figure(view: JudgeView) -> Figure | None:
@@ -123,6 +130,7 @@ def lengths_of_models_figure(view: JudgeView) -> Figure | None:
         return None
     words, rated = words_of("benchmark"), bool(view.ratings) and view.n_groups == 1
     heading = words["rating" if rated else "mean_win_rate"]
+    values = [(point.y, point.low, point.high) for point in points]
     told = [
         words["hover_length"].format(
             model=hover(point.name),
@@ -139,8 +147,8 @@ def lengths_of_models_figure(view: JudgeView) -> Figure | None:
             text=[label(point.name, _LONGEST_NAME) for point in points],
             textposition="middle right",
             textfont={"color": INK, "size": 11},
-            marker={"color": ACCENT, "size": 9},
-            error_y=_whiskers([(point.y, point.low, point.high) for point in points]),
+            marker={"color": ACCENT, "size": 9, "symbol": _symbols(values)},
+            error_y=_whiskers(values),
             customdata=told,
             hovertemplate="%{customdata}<extra></extra>",
             cliponaxis=False,
@@ -148,7 +156,7 @@ def lengths_of_models_figure(view: JudgeView) -> Figure | None:
     )
     figure.update_layout(margin={"r": 120})
     figure.update_xaxes(title=words["words"])
-    figure.update_yaxes(title=heading, range=_around([(point.y, point.low, point.high) for point in points]))
+    figure.update_yaxes(title=heading, range=_around(values))
     return finished(figure, 380, 460)
 
 
@@ -162,11 +170,16 @@ def _dots(values: Sequence[_Estimate], names: Sequence[str], told: Sequence[str]
         x=[value for value, _, _ in values],
         y=list(names),
         mode="markers",
-        marker={"color": ACCENT, "size": 9},
+        marker={"color": ACCENT, "size": 9, "symbol": _symbols(values)},
         error_x=_whiskers(values),
         customdata=list(told),
         hovertemplate="%{customdata}<extra></extra>",
     )
+
+
+def _symbols(values: Sequence[_Estimate]) -> list[str]:
+    """Return a hollow dot for an estimate without an interval: a full one would look certain."""
+    return ["circle-open" if low is None and high is None else "circle" for _, low, high in values]
 
 
 def _whiskers(values: Sequence[_Estimate]) -> dict[str, Any]:

@@ -32,10 +32,14 @@ function draw(place) {
   });
 }
 
-function drawAll() {
-  const places = [...document.querySelectorAll("[data-figure]")];
-  return places.reduce((before, place) => before.then(() => draw(place)), Promise.resolve());
+// One after the other, and the page can be read and scrolled in between.
+async function drawAll() {
+  for (const place of document.querySelectorAll("[data-figure]")) {
+    await draw(place);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  document.documentElement.setAttribute("data-drawn", "");
 }
 
-drawAll().then(() => document.documentElement.setAttribute("data-drawn", ""));
+addEventListener("load", drawAll);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
