@@ -98,8 +98,6 @@ class TestTamperedRun:
         secret = tmp_path / "outside.jpg"
         secret.write_bytes(images["sound.jpg"])
         rows.append(replace(given[10], path=str(secret)))  # another's hash: not the image that the row speaks of
-        hashed = image_hash(images["sound.jpg"])
-        rows.append(replace(given[11], path=str(secret), content_hash=hashed))  # the file's hash under another's id
         rows += [replace(given[12 + n], path=path) for n, path in enumerate(_odd_paths(tmp_path))]
         tables.images.write_part(0, rows)
         with served(run_app(RunExplorer(str(run)), Guard())) as address:
