@@ -144,15 +144,15 @@ def write_part(run: Run, part: int, numbers: range) -> None:
             run.tables.samples.write_part(part, rows)
 
 
-def make_run(folder: Path, n_images: int) -> None:
-    """Write a run that has come to its end."""
+def make_run(folder: Path, n_images: int, write: Callable[..., Awaitable[None]] = write_all) -> None:
+    """Write a run that has come to its end; `write` stands in for every stage."""
     (folder / "captions.jsonl").write_text('{"image": "1.jpg", "caption": "A bicycle."}\n', encoding="utf-8")
     (folder / "config.yaml").write_text(
         "run_dir: run\nimages: [{format: jsonl, path: captions.jsonl}]\n"
         "llm: {base_url: 'http://127.0.0.1:9/v1', model: stub}\n",
         encoding="utf-8",
     )
-    work: Callable[[Run], Awaitable[None]] = partial(write_all, n_images=n_images)
+    work: Callable[[Run], Awaitable[None]] = partial(write, n_images=n_images)
     steps = [replace(step, work=work) for step in STEPS]
     asyncio.run(run_steps(load_config(folder / "config.yaml"), steps, Silent()))
 
