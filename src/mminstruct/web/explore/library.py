@@ -73,7 +73,7 @@ class RunExplorer:
         self.refresh()
         return {
             "kind": "run",
-            "name": Path(self.run_dir).name,
+            "name": Path(self.run_dir).name if "://" in self.run_dir else Path(self.run_dir).resolve().name,
             "version": __version__,
             "n_items": self.select("SELECT count(*) FROM rows")[0][0],
             "writable": self.own.is_kept,
