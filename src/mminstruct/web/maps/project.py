@@ -1,7 +1,7 @@
 """Unit vectors of many dimensions → points of a plane on which near vectors are near.
 
     (n, d) ─► some thousand different rows, the landmarks ─► t-SNE ─► their points (m, 2)
-          └─► all other rows ─► the few landmarks most similar to each ─► a point between theirs
+          └─► all other rows ─► placed by the few landmarks most similar to each (place.py)
 
 t-SNE (van der Maaten and Hinton 2008; scikit-learn's) keeps neighbours together better than anything linear, but its
 time grows faster than the rows. So it lays out a sample, and all others are placed by it in one matrix product, block
@@ -10,9 +10,7 @@ by block. A handful of rows has no neighbourhoods worth the name: principal comp
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -20,6 +18,7 @@ import numpy.typing as npt
 
 from mminstruct.encoders.protocols import Embeddings
 from mminstruct.errors import MissingExtraError
+from mminstruct.web.maps.place import Placing
 
 Points = npt.NDArray[np.float32]
 """`(n, 2)` float32, between -1 and 1, the same scale on both axes."""
@@ -32,10 +31,6 @@ N_LANDMARKS = 3000
 _FEWEST = 12  # different rows that t-SNE is used for
 _PERPLEXITY = 30.0
 _N_STEPS = 750
-_N_NEAREST = 8  # landmarks that place another row
-_SPREAD = 2.0  # times the usual distance of two neighbouring landmarks: farther from the nearest one counts little
-_SAME = 1e-5  # one minus the cosine, of rows that float32 can tell no better from equal ones
-_BLOCK = 2048  # rows placed at once: 24 MB of similarities
 
 
 def project(vectors: Embeddings, seed: int, told: Told | None = None, n_landmarks: int = N_LANDMARKS) -> Points:
@@ -58,7 +53,7 @@ def _projected(vectors: Embeddings, seed: int, told: Told, n_landmarks: int) -> 
         firsts = np.fromiter((different[row.tobytes()] for row in vectors), np.int64, len(vectors))
         placed = points[np.searchsorted(chosen, firsts)]
     else:
-        placed = np.concatenate([np.empty((0, 2), np.float32), *_placed(vectors, landmarks, points)])
+        placed = Placing(landmarks, points).place(vectors)
     told(1.0)
     return placed
 
@@ -103,31 +98,6 @@ def _neighbour_embedding(landmarks: Embeddings, seed: int) -> _Coordinates:
     return points
 
 
-def _placed(vectors: Embeddings, landmarks: Embeddings, points: Points) -> Iterator[Points]:
-    """Yield the points of all rows, block by block, each between those of its most similar landmarks."""
-    n_nearest = min(_N_NEAREST, len(landmarks) - 1)
-    spread = _SPREAD * _usual_gap(points)
-    table = np.ascontiguousarray(landmarks.T)
-
-    def place(start: int) -> Points:
-        similarities = vectors[start : start + _BLOCK] @ table
-        nearest = np.argpartition(similarities, -n_nearest - 1, axis=1)[:, -n_nearest - 1 :]
-        cosines = np.take_along_axis(similarities, nearest, axis=1)
-        homes = points[nearest]  # (b, k + 1, 2)
-        best = homes[np.arange(len(homes)), cosines.argmax(axis=1)]
-        away = np.square(homes - best[:, None]).sum(axis=2)
-        # The least similar of them weighs nothing: so no point jumps where another landmark takes that place.
-        weights = np.square(cosines - cosines.min(axis=1, keepdims=True)) + np.float32(1e-9)
-        weights /= np.maximum(1 - cosines, np.float32(_SAME))  # a row that equals a landmark is where that one is
-        # Between two far islands lies no place for a row that is a little like both: the nearest one's island has it.
-        weights /= np.square(1 + away / np.float32(spread**2))
-        found: Points = (weights[:, :, None] * homes).sum(axis=1) / weights.sum(axis=1)[:, None]
-        return found
-
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="map") as pool:
-        yield from pool.map(place, range(0, len(vectors), _BLOCK))
-
-
 def _one_thread() -> AbstractContextManager[object]:
     """Return what gives BLAS and OpenMP one thread; where it is missing, PCA does without, and t-SNE is missing too.
 
@@ -140,14 +110,6 @@ def _one_thread() -> AbstractContextManager[object]:
         return nullcontext()
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
-
-
-def _usual_gap(points: Points) -> float:
-    """Return the median distance of a landmark from the one nearest to it on the map."""
-    some = points[:1000].astype(np.float64)
-    distances = np.square(some[:, None] - some[None]).sum(axis=2)
-    np.fill_diagonal(distances, np.inf)
-    return max(float(np.sqrt(np.median(distances.min(axis=1)))), 1e-6)
 
 
 def _fitted(points: _Coordinates) -> Points:
