@@ -2,6 +2,7 @@
 
 Playwright's synchronous interface keeps an event loop running in this thread while a browser is open. So what needs
 `asyncio.run` (making a run, say) must be done before, or in another thread; the explorer itself runs in a thread.
+`page.wait_for_function` is not for the explorer's pages: it needs `unsafe-eval`, which their policy refuses.
 """
 
 from __future__ import annotations
@@ -53,14 +54,14 @@ def served(app: Starlette) -> Iterator[str]:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start Chromium; skip the test where there is none, or no Playwright."""
+def chromium(*arguments: str) -> Iterator[Browser]:
+    """Start Chromium, with more arguments where given; skip the test where there is none, or no Playwright."""
     playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}")
     playwright.expect.set_options(timeout=PATIENCE_MS)
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=_ARGUMENTS)
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=[*_ARGUMENTS, *arguments])
         yield browser
         browser.close()
 
