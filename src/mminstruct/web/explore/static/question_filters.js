@@ -3,7 +3,7 @@
 import { element, fill } from "./shell.js";
 import { words } from "./words/questions.js";
 
-const ORDER = ["instruction", "category", "model", "against", "judge", "verdict", "disagreement"];
+const ORDER = ["instruction", "category", "judge", "model", "against", "verdict", "disagreement"];
 const VERDICTS = ["win", "loss", "tie", "inconsistent", "unreadable", "not_judged"];
 
 /** Draws the filters of an answer of GET /api/questions; `change({name: value or null})` sets one. */
