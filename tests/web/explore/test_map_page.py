@@ -1,0 +1,136 @@
+"""The map in a real browser: both maps are drawn, the lasso leads to the gallery, and the keyboard alone is enough."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.browser import NARROW, WIDE, assert_fits, watched_page
+from support.explored_run import CHANGED, GONE, ROWS, Row
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytest.importorskip("playwright.sync_api")
+pytest.importorskip("sklearn")
+from playwright.sync_api import expect
+
+NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHANGED) for kind in ("thumb", "picture"))
+_LAID_OUT_MS = 120_000  # a map is made on the first look
+_PAINTED = """() => {
+    const canvas = document.querySelector(".stage canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let painted = 0;
+    for (let at = 3; at < data.length; at += 4) painted += data[at] > 0;
+    return painted;
+}"""
+
+
+def drawn(page: Page, which: str) -> None:
+    """Wait until the map is drawn."""
+    expect(page.locator(f".stage[data-drawn={which}]")).to_be_visible(timeout=_LAID_OUT_MS)
+    expect(page.locator(".stage > .notice")).to_be_hidden()
+
+
+def n_painted(page: Page) -> int:
+    """Return how many pixels of the canvas show anything."""
+    return int(page.evaluate(_PAINTED))
+
+
+def lasso_all(page: Page) -> None:
+    """Draw around the whole stage with the mouse."""
+    box = page.locator(".stage canvas").bounding_box()
+    assert box
+    left, top, right, bottom = box["x"] + 4, box["y"] + 4, box["x"] + box["width"] - 4, box["y"] + box["height"] - 4
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((right, top), (right, bottom), (left, bottom), (left, top + 20)):
+        page.mouse.move(x, y, steps=25)
+    page.mouse.up()
+
+
+def test_the_lasso_leads_to_the_gallery(browser: Browser, address: str) -> None:
+    with watched_page(browser, f"{address}/map", refused=NO_PICTURE) as page:
+        drawn(page, "samples")
+        assert n_painted(page) > 80
+        expect(page.locator(".total")).to_have_text(f"{len(ROWS)} answers")
+        page.get_by_role("button", name="Lasso").click()
+        expect(page.get_by_role("button", name="Lasso")).to_have_attribute("aria-pressed", "true")
+        lasso_all(page)
+        expect(page.locator(".chosen strong")).to_have_text(f"{len(ROWS)} chosen")
+        expect(page.locator(".chosen .picture")).to_have_count(16)
+        page.get_by_role("button", name="Show in the gallery").click()
+        expect(page).to_have_url(re.compile(r"/gallery\?selection=[0-9a-f]+$"))
+        expect(page.locator(".total")).to_have_text(f"{len(ROWS)} of 81 rows")
+
+
+def test_the_legend_switches_points_off(browser: Browser, address: str) -> None:
+    with watched_page(browser, f"{address}/map?colour=status") as page:
+        drawn(page, "samples")
+        all_painted = n_painted(page)
+        page.locator(".legend li", has_text="Kept").get_by_role("checkbox").uncheck()
+        n_rejected = len([row for row in ROWS if row.rank == 1 and row.number % 5 == 0])
+        expect(page.locator(".total")).to_have_text(f"{n_rejected + 4} answers")  # and benchmark and held out
+        page.wait_for_function(f"before => ({_PAINTED})() < before", arg=all_painted)
+        page.get_by_role("button", name="Show all").click()
+        expect(page.locator(".total")).to_have_text(f"{len(ROWS)} answers")
+
+
+def test_a_number_has_a_range_for_a_legend(browser: Browser, address: str) -> None:
+    with watched_page(browser, f"{address}/map") as page:
+        drawn(page, "samples")
+        page.get_by_label("Colour by").select_option("score")
+        expect(page.get_by_role("img", name=re.compile(r"Match score from 0\.\d\d to 0\.\d\d"))).to_be_visible()
+        expect(page).to_have_url(re.compile(r"colour=score$"))
+        page.reload()
+        drawn(page, "samples")
+        expect(page.get_by_label("Colour by")).to_have_value("score")
+
+
+def test_the_keyboard_alone_opens_a_row_and_chooses(browser: Browser, address: str) -> None:
+    with watched_page(browser, f"{address}/map", refused=NO_PICTURE) as page:
+        drawn(page, "samples")
+        page.locator(".stage canvas").focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".tip")).to_be_visible()
+        for key in ("+", "-", "ArrowLeft", "0"):
+            page.keyboard.press(key)
+        page.keyboard.press("s")
+        expect(page.locator(".chosen strong")).to_have_text(f"{len(ROWS)} chosen")
+        page.keyboard.press("Escape")
+        expect(page.locator(".chosen")).to_be_hidden()
+        page.keyboard.press("Enter")
+        expect(page.locator("dialog.sample .story")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog.sample")).to_be_hidden()
+
+
+def test_instructions_tell_what_they_became(browser: Browser, address: str) -> None:
+    with watched_page(browser, f"{address}/map") as page:
+        drawn(page, "samples")
+        page.keyboard.press("m")
+        drawn(page, "instructions")
+        expect(page).to_have_url(re.compile(r"map=instructions"))
+        expect(page.locator(".total")).to_have_text("46 instructions")
+        expect(page.locator(".legend li")).to_have_count(6)
+        page.keyboard.press("s")
+        expect(page.locator(".chosen strong")).to_have_text("46 chosen")
+        assert "instruction=" in (page.locator(".chosen a").get_attribute("href") or "")
+        page.get_by_text("Clusters as a list").click()
+        expect(page.locator(".list tbody tr")).to_have_count(6)
+        page.locator(".list tbody a").first.click()
+        expect(page).to_have_url(re.compile(r"/gallery\?instruction="))
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_fits_in_any_window(browser: Browser, address: str, width: int, dark: bool) -> None:
+    with watched_page(browser, f"{address}/map?map=instructions", width=width, dark=dark) as page:
+        drawn(page, "instructions")
+        assert_fits(page)
+        page.set_viewport_size({"width": NARROW + WIDE - width, "height": 700})
+        assert_fits(page)
+        page.keyboard.press("s")
+        expect(page.locator(".chosen strong")).to_have_text("46 chosen")
