@@ -132,7 +132,10 @@ def test_a_server_that_is_gone_is_told(browser: Browser, run: Path) -> None:
 @pytest.mark.parametrize("width", [NARROW, WIDE])
 @pytest.mark.parametrize("dark", [False, True])
 def test_both_widths_and_themes(browser: Browser, run: Path, width: int, dark: bool) -> None:
-    with locked(str(run)), served_run(run) as address:
-        with watched_page(browser, f"{address}/live", width=width, dark=dark) as page:
-            expect(page.locator(".newest .answer").first).to_be_visible()
-            assert_fits(page)
+    with (
+        locked(str(run)),
+        served_run(run) as address,
+        watched_page(browser, f"{address}/live", width=width, dark=dark) as page,
+    ):
+        expect(page.locator(".newest .answer").first).to_be_visible()
+        assert_fits(page)
