@@ -58,7 +58,8 @@ async function load(query) {
   parts.cards.setAttribute("aria-busy", "true");
   const filters = filtersOf(query);
   if (countedFor !== filters.toString()) loadFilters(filters, signal); // other pages have the same counts
-  watchIndex(parts.indexing, query.has("q"), reload, signal);
+  fill(parts.indexing);
+  if (query.has("q")) watchIndex(parts.indexing, signal);
   try {
     const found = await api("/api/items", {
       query: changed(query, { size: SIZE, page: query.get("page") ?? 0 }),

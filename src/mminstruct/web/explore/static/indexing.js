@@ -1,21 +1,17 @@
-// Says how far the search index is, while somebody searches before it is whole.
+// Says how far the search index is, while somebody searches before it is whole: searches are slower until then.
 
 import { api, fill } from "./shell.js";
 import { words } from "./words/gallery.js";
 
 const PAUSE_MS = 1000;
 
-/** Watches the index while `signal` lasts, tells of it in `place`, and calls `ready` once it has become whole. */
-export async function watchIndex(place, isSearching, ready, signal) {
-  fill(place);
-  for (let waited = false; isSearching && !signal.aborted; waited = true) {
+/** Watches the index while `signal` lasts and tells of it in `place`. */
+export async function watchIndex(place, signal) {
+  while (!signal.aborted) {
     const status = await api("/api/search/status", { signal }).catch(() => null); // the gallery itself tells of errors
-    if (!status || signal.aborted) return;
-    fill(place, status.ready ? null : words.indexing(Math.floor(100 * status.progress)));
-    if (status.ready) {
-      if (waited) ready();
-      return;
-    }
+    if (signal.aborted) return;
+    fill(place, status && !status.ready ? words.indexing(Math.floor(100 * status.progress)) : null);
+    if (!status || status.ready) return;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }

@@ -18,7 +18,7 @@ export const words = {
     random: "Random",
   },
   found: (n, all) => (n === all ? rows(n) : `${number(n)} of ${rows(all)}`),
-  indexing: (percent) => `The search index is being built (${percent} %); results may be missing until then.`,
+  indexing: (percent) => `The search index is being built (${percent} %); searches are slower until then.`,
   unread: (n) =>
     `${n === 1 ? "1 part" : `${number(n)} parts`} of the run cannot be read; the rows of it are missing here`,
   nothingFound: "No row fits",
