@@ -203,7 +203,7 @@ def measure(run: Path) -> tuple[list[str], list[str]]:
     return [*rows, unindexed], notes
 
 
-def report(rows: list[str], notes: list[str]) -> str:
+def report(rows: list[str], notes: list[str], told: str) -> str:
     """Return the table as Markdown."""
     load = " ".join(f"{load:.1f}" for load in os.getloadavg())
     lines = [
@@ -220,6 +220,7 @@ def report(rows: list[str], notes: list[str]) -> str:
         *rows,
         "",
         *notes,
+        *(["", told] if told else []),
     ]
     return "\n".join(lines) + "\n"
 
@@ -230,12 +231,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=explore_run.N_IMAGES)
     parser.add_argument("--folder", type=Path, help="where the run is made, or is already; default: a temporary folder")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the table is written")
+    parser.add_argument("--note", default="", help="a sentence under the table, about the machine")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
         if not (folder / "run" / "manifest.json").exists():
             explore_run.make(folder, options.images)
-        options.out.write_text(report(*measure(folder / "run")), encoding="utf-8")
+        options.out.write_text(report(*measure(folder / "run"), options.note), encoding="utf-8")
     print(options.out.read_text(encoding="utf-8"))
 
 

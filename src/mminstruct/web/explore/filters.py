@@ -54,8 +54,9 @@ class Filters:
         conditions: list[str] = []
         values: list[Any] = []
         for name, wanted in self.lists.items():
-            conditions.append(f"{LISTS[name]} IN (SELECT unnest(CAST(? AS VARCHAR[])))")
-            values.append(list(wanted))
+            # Parameters one by one: DuckDB compares while it scans, where a list as one parameter would be a join.
+            conditions.append(f"{LISTS[name]} IN ({', '.join('?' * len(wanted))})")
+            values += wanted
         for name, bounds in self.ranges.items():
             for sign, bound in zip((">=", "<="), bounds, strict=True):
                 if bound is not None:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mminstruct.pipeline.tables import FileState
 from mminstruct.rows import content_id
-from mminstruct.web.explore.parts import State, Unit
+from mminstruct.web.explore.parts import Unit
 from mminstruct.web.explore.query import Numbers, Remembered
 from mminstruct.web.explore.search_index import SearchIndex
 from mminstruct.web.explore.search_words import Term, read_terms
@@ -41,6 +42,7 @@ class Search:
         self._explorer = explorer
         self._path = explorer.own.path / _NAME
         self._found = Remembered(32)
+        self._states = Remembered(1)
         self._closing = threading.Event()
         self._index = self._open()
         self._n_indexings = 0
@@ -66,13 +68,13 @@ class Search:
 
     def status(self) -> dict[str, Any]:
         """Return whether the index is whole, and which share of the units is in it."""
-        units = self._explorer.units()
-        waiting = self._waiting(units)
-        progress = 1 - len(waiting) / len(units) if units else 1.0
+        states = self._text_states()
+        waiting = self._waiting(states)
+        progress = 1 - len(waiting) / len(states) if states else 1.0
         return {"ready": not waiting, "progress": round(progress, 3), "indexed": self._index is not None}
 
     def _find(self, terms: Sequence[Term]) -> Numbers:
-        states = {unit: self._text_state(state) for unit, state in self._explorer.units().items()}
+        states = self._text_states()
         indexed, held = np.empty(0, np.int64), set()
         if self._index is not None:
             try:
@@ -119,38 +121,43 @@ class Search:
             self._closing.wait(_LOOK_EVERY_S)
 
     def _build(self, index: SearchIndex) -> None:
-        units = self._explorer.units()
-        waiting = self._waiting(units)
-        if not waiting and len(index.blocks()) <= len(units):
+        states = self._text_states()
+        if not self._waiting(states) and len(index.blocks()) <= len(states):
             return
         with self._only_writer() as alone:
             if not alone:  # another explorer of this run is at it
                 return
-            index.forget([block.unit for block in index.blocks() if block.unit not in units])
-            for unit in sorted(self._waiting(units)):
-                if self._closing.is_set() or self._explorer.units().get(unit) != units[unit]:
+            index.forget([block.unit for block in index.blocks() if block.unit not in states])
+            for unit in sorted(self._waiting(states)):
+                if self._closing.is_set() or self._text_states().get(unit) != states[unit]:
                     return
                 sql, values = searched_texts(self._explorer, unit.kind, {unit.part})
                 rows = self._explorer.select(f"{sql} ORDER BY n", values)
-                index.add(unit, self._text_state(units[unit]), [n for n, _ in rows], [text for _, text in rows])
+                index.add(unit, states[unit], [n for n, _ in rows], [text for _, text in rows])
             self._n_indexings += 1
 
-    def _waiting(self, units: dict[Unit, State]) -> set[Unit]:
+    def _waiting(self, states: dict[Unit, str]) -> set[Unit]:
         """Return the units that are not indexed as they are."""
         if self._index is None:
-            return set(units)
+            return set(states)
         try:
             held = {block.unit: block.state for block in self._index.blocks()}
         except sqlite3.Error:
-            return set(units)
-        return {unit for unit, state in units.items() if held.get(unit) != self._text_state(state)}
+            return set(states)
+        return {unit for unit, state in states.items() if held.get(unit) != state}
 
-    def _text_state(self, state: State) -> str:
-        """Return a hash of those files that texts come from: what later stages decide changes no text."""
-        captioned = self._explorer.parts.captioned
-        texts = (captioned, "04_matches", "06_answers")
-        files = [file for file in state if "/" not in file.name or file.name.split("/")[0] in texts]
-        return content_id(*(str(file) for file in [*files, *self._explorer.parts.instructions_state()]))
+    def _text_states(self) -> dict[Unit, str]:
+        """Return for each unit a hash of the files that its texts come from: later stages change no text."""
+
+        def compute() -> dict[Unit, str]:
+            instructions = self._explorer.parts.instructions_state()
+            return {unit: self._hash_of([*state, *instructions]) for unit, state in self._explorer.units().items()}
+
+        return self._states.get(self._explorer.version, compute)
+
+    def _hash_of(self, files: Sequence[FileState]) -> str:
+        texts = (self._explorer.parts.captioned, "04_matches", "06_answers")
+        return content_id(*(str(file) for file in files if "/" not in file.name or file.name.split("/")[0] in texts))
 
     @contextmanager
     def _only_writer(self) -> Iterator[bool]:

@@ -63,9 +63,10 @@ class SearchIndex:
         with self._opened() as connection:
             connection.execute("BEGIN")  # both are read from the same state of the file
             blocks = _blocks(connection)
-            places = connection.execute("SELECT rowid FROM words WHERE words MATCH ?", [query])
-            found = np.fromiter((place for (place,) in places), np.int64)
-        return _to_rows(found, blocks), blocks
+            # One text of all places: as rows of their own, 260,000 of them take SQLite and Python three times as long.
+            places = connection.execute("SELECT group_concat(rowid) FROM words WHERE words MATCH ?", [query])
+            text = places.fetchone()[0] or ""
+        return _to_rows(np.fromstring(text, np.int64, sep=",") if text else np.empty(0, np.int64), blocks), blocks
 
     def add(self, unit: Unit, state: str, numbers: Sequence[int], texts: Sequence[str]) -> None:
         """Index a unit's rows in the place of what was indexed of it; all of it or, on an error, nothing."""
