@@ -23,6 +23,7 @@ Examples:
   mminstruct explore bench/my                       leaderboard, questions, arena
   mminstruct explore runs/my --no-browser --port 9000
   mminstruct explore runs/my --host 0.0.0.0         for others too; the address that it prints holds a token
+  mminstruct explore runs/my --export-atlas map.parquet     the map of samples, as embedding-atlas reads it
 \b
 From another machine without --host:
   ssh -L 8765:localhost:8765 you@machine            then open http://localhost:8765 here
@@ -36,7 +37,12 @@ From another machine without --host:
     "--host", default="127.0.0.1", show_default=True, help="Address to listen at; any but loopback needs a token."
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
-def explore(folder: str, port: int | None, host: str, no_browser: bool) -> None:
+@click.option(
+    "--export-atlas",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a run's map of samples as Parquet for embedding-atlas, and end.",
+)
+def explore(folder: str, port: int | None, host: str, no_browser: bool, export_atlas: Path | None) -> None:
     """Look at a run or a benchmark in the browser, on this machine.
 
     What is written (thumbnails, the search index, maps, decisions of the review) goes to RUN/explore. Ctrl-C ends it.
@@ -44,6 +50,12 @@ def explore(folder: str, port: int | None, host: str, no_browser: bool) -> None:
     from mminstruct.web.explore.server import address_of, listen, require_packages, serve
 
     require_packages()
+    if export_atlas:
+        from mminstruct.web.explore.map_samples import write_atlas
+
+        n = write_atlas(folder, export_atlas)
+        click.echo(f"{n:,} rows. Show them with: embedding-atlas {export_atlas} --x x --y y --text instruction")
+        return
     from mminstruct.web.explore.safety import Guard
 
     guard = Guard(host)

@@ -17,18 +17,13 @@ import numpy as np
 
 from mminstruct.errors import RunError
 from mminstruct.rows import content_id
+from mminstruct.web.explore.map_samples import placed_samples
 from mminstruct.web.maps.instruction_map import NOWHERE, InstructionMap
-from mminstruct.web.maps.kept import kept_image_points, kept_instruction_map
+from mminstruct.web.maps.kept import kept_instruction_map
 from mminstruct.web.maps.project import Points, Told
-from mminstruct.web.maps.sample_map import ImagePoints, sample_points
 
 if TYPE_CHECKING:
     from mminstruct.web.explore.library import RunExplorer
-
-_SAMPLES = """
-SELECT id, status, reason, instruction_id, image_id, category, source, score
-FROM rows WHERE image_id IS NOT NULL AND instruction_id IS NOT NULL ORDER BY n
-"""
 
 
 @dataclass(frozen=True)
@@ -63,16 +58,8 @@ def instruction_drawing(explorer: RunExplorer, told: Told) -> Drawing:
 
 def sample_drawing(explorer: RunExplorer, told: Told) -> Drawing:
     """Return the map of samples and rejected answers. Raises RunError where there is none."""
-    rows = explorer.select(_SAMPLES)
-    if not rows:
-        raise RunError("There are no answers yet: stage answer writes them. The map comes when they do.")
-    images = kept_image_points(explorer.own, explorer.config, explorer.folder, explorer.tables, told)
-    places = {image_id: place for place, image_id in enumerate(images.image_ids)}
-    placed = [row for row in rows if row[4] in places]
-    if not placed:
-        raise RunError(images.note or "None of the answers belongs to an image of this run.")
-    xy = sample_points(images.xy, np.array([places[row[4]] for row in placed], np.int64))
-    ids, status, reason, instruction, image, category, source, score = zip(*placed, strict=True)
+    samples = placed_samples(explorer, told)
+    ids, status, reason, instruction, image, category, source, score = zip(*samples.rows, strict=True)
     texts = dict(explorer.select("SELECT instruction_id, text FROM instructions"))
     columns = {
         "ids": ids,
@@ -86,11 +73,7 @@ def sample_drawing(explorer: RunExplorer, told: Told) -> Drawing:
             "reason": _column(reason),
         },
     }
-    return _drawing(xy, columns, _left_out(images, len(rows) - len(placed)))
-
-
-def _left_out(images: ImagePoints, n: int) -> str:
-    return f"{n:,} rows are not on the map. {images.note}" if n else ""
+    return _drawing(samples.xy, columns, samples.note)
 
 
 def _drawing(xy: Points, columns: dict[str, Any], note: str) -> Drawing:
