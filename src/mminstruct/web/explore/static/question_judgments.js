@@ -16,12 +16,14 @@ export function judgments(story, pair) {
   );
 }
 
-/** A verdict of GET /api/questions/{id} as a label with the winner's name. */
-export function verdictBadge(verdict, { model_a: model, model_b: opponent }) {
-  if (verdict === "win") return badge(words.wins(model), "accent");
-  if (verdict === "loss") return badge(words.wins(opponent), "accent");
-  return badge(words.outcomes[verdict], { inconsistent: "warn", unreadable: "bad" }[verdict] ?? "plain");
+/** A verdict of GET /api/questions/{id} in words, with the winner's name. */
+export function outcomeOf(verdict, { model_a: model, model_b: opponent }) {
+  return { win: words.wins(model), loss: words.wins(opponent) }[verdict] ?? words.outcomes[verdict];
 }
+
+/** The same as a label. */
+export const verdictBadge = (verdict, models) =>
+  badge(outcomeOf(verdict, models), { win: "accent", loss: "accent", inconsistent: "warn", unreadable: "bad" }[verdict] ?? "plain");
 
 function judgment(contest, pair) {
   const orders = pair.map((first) => [first, contest.orders.find((each) => each.first === first)]);

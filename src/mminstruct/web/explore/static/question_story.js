@@ -1,7 +1,7 @@
 // One question's whole story: image, caption, the two answers of a pair, both orders of each judgment, all other answers.
 
 import { badge } from "./badges.js";
-import { judgments, verdictBadge } from "./question_judgments.js";
+import { judgments, outcomeOf, verdictBadge } from "./question_judgments.js";
 import { picture } from "./picture.js";
 import { element, fill } from "./shell.js";
 import { words } from "./words/questions.js";
@@ -90,10 +90,15 @@ function pairChips(story, [left, right], choose) {
   if (byPair.size < 2 && byPair.has(shown)) return null;
   const chip = (key, contests) => {
     const models = [contests[0].model_a, contests[0].model_b];
-    const marks = contests.map((contest) => element("i", { class: `mark ${contest.verdict ?? "none"}`, title: `${contest.judge}: ${contest.verdict ?? ""}` }));
+    const marks = contests.map((contest) => element("i", { class: `mark ${contest.verdict ?? "none"}`, role: "img", ...named(contest) }));
     return element("button", { type: "button", "aria-pressed": String(key === shown), onclick: () => choose(...models) }, element("span", {}, element("bdi", {}, models[0]), " – ", element("bdi", {}, models[1])), marks);
   };
   return element("div", { class: "pairs", role: "group", "aria-label": words.pairs }, [...byPair].map(([key, contests]) => chip(key, contests)));
+}
+
+function named(contest) {
+  const text = words.judgeSays(contest.judge, outcomeOf(contest.verdict, contest));
+  return { title: text, "aria-label": text };
 }
 
 function answerCard({ model, text, n_words: nWords }) {

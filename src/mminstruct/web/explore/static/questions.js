@@ -89,7 +89,7 @@ function drawFound(found, query) {
   drawFilters(parts.fields, found, filters, change);
   const clear = element("button", { type: "button", class: "quiet small", onclick: () => change(Object.fromEntries(FILTERS.map((name) => [name, null]))) }, words.clear);
   fill(parts.total, words.found(found.total, about.n_items), filters.size > 0 && clear);
-  if (found.questions.length) drawList(parts.list, found.questions, (id) => set(here(), { id, left: null, right: null }), query.get("id"));
+  if (found.questions.length) drawList(parts.list, found.questions, (id) => set(here(), { id, left: null, right: null }), query.get("id"), query.get("model") ?? "");
   else fill(parts.list, element("li", {}, emptiness(words.nothingFound, words.loosen)));
   const nPages = Math.ceil(found.total / found.size);
   drawPages(parts.pages, { page: found.page, nPages }, (by) => go(set(here(), { page: found.page + by || null })));

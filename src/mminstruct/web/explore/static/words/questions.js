@@ -21,7 +21,7 @@ export const words = {
   },
   verdictOf: {
     win: (model) => (model ? `${model} wins` : "one of the two wins"),
-    loss: (model) => `${model} loses`,
+    loss: (model) => (model ? `${model} loses` : "the first loses"),
     tie: () => "tie",
     inconsistent: () => "flips with the order",
     unreadable: () => "unread",
@@ -58,6 +58,7 @@ export const words = {
   wins: (model) => `${model} wins`,
   outcomes: { tie: "Tie", inconsistent: "Flips with the order", unreadable: "Unread", null: "Not judged" },
   halfTie: "one order decides, the other sees no difference",
+  judgeSays: (judge, outcome) => `${judge}: ${outcome}`,
   byRule: "Settled without a judge: an empty answer loses.",
   shownFirst: (model) => `${model} shown first`,
   saysModel: (model) => `says ${model}`,
