@@ -35,15 +35,17 @@ MARKS = {
     "filters with counts": ".facets .n",
 }
 WATCH = """
-window.firstSeen = {};
-const marks = %s;
-const look = () => {
-  for (const [name, selector] of Object.entries(marks)) {
-    if (!(name in window.firstSeen) && document.querySelector(selector)) window.firstSeen[name] = performance.now();
-  }
-  if (Object.keys(window.firstSeen).length < Object.keys(marks).length) requestAnimationFrame(look);
-};
-look();
+window.firstSeen = new Promise((resolve) => {
+  const [marks, seen] = [%s, {}];
+  const look = () => {
+    for (const [name, selector] of Object.entries(marks)) {
+      if (!(name in seen) && document.querySelector(selector)) seen[name] = performance.now();
+    }
+    if (Object.keys(seen).length === Object.keys(marks).length) resolve(seen);
+    else requestAnimationFrame(look);
+  };
+  look();
+});
 """
 PAGES = {
     "gallery": "gallery",
@@ -82,7 +84,6 @@ def view(browser: Browser, link: str) -> dict[str, float]:
     page = context.new_page()
     page.add_init_script(WATCH % json.dumps(MARKS))
     page.goto(link)
-    page.wait_for_function(f"Object.keys(window.firstSeen).length === {len(MARKS)}", timeout=60_000)
     seen: dict[str, float] = page.evaluate("window.firstSeen")
     context.close()
     return seen
