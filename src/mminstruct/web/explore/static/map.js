@@ -17,7 +17,7 @@ const MAPS = ["samples", "instructions"];
 const about = await openShell("map", words.title);
 const parts = layOut();
 const drawing = canDraw();
-const plot = drawing ? makePlot(parts.canvas, { hover, click, chosen, cleared }) : null;
+const plot = drawing ? makePlot(parts.canvas, { hover, moved, click, chosen, cleared }) : null;
 const sample = openSample({ about, neighbour: async () => {}, close: () => (sample.show(null, []), plot?.deselect()) });
 const state = { which: null, map: null, colour: null, off: new Set(), stopped: new AbortController(), chosen: [] };
 
@@ -54,12 +54,13 @@ function layOut() {
     list: element("details", { class: "list" }),
   };
   made.lasso.setAttribute("aria-pressed", "false");
+  made.canvas.addEventListener("pointermove", () => made.stage.classList.remove("seeking"));
   made.colour.addEventListener("change", () => go(changed(here(), { colour: made.colour.value })));
   const views = element(
     "div", { class: "view-tools" },
-    tool("+", words.zoomIn, () => look(() => plot.zoom(1))),
-    tool("−", words.zoomOut, () => look(() => plot.zoom(-1))),
-    tool("⤢", words.whole, () => look(() => plot.whole())),
+    tool("+", words.zoomIn, () => look(() => plot.zoom(1), false)),
+    tool("−", words.zoomOut, () => look(() => plot.zoom(-1), false)),
+    tool("⤢", words.whole, () => look(() => plot.whole(), false)),
     made.lasso,
   );
   made.views = views;
@@ -180,16 +181,20 @@ function filter() {
   fill(parts.total, words.points[state.which](shown ? shown.length : state.map.n));
 }
 
-function look(act) {
+/** Moves the view by `act`; who does so by keys is told of the point nearest to the centre. */
+function look(act, byKey = true) {
   if (!plot || !state.map) return;
+  parts.stage.classList.toggle("seeking", byKey);
   act();
+}
+
+function moved() {
+  hover(parts.stage.classList.contains("seeking") ? plot.central() : null);
 }
 
 function move(event) {
   const [right, up] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
   look(() => plot.pan(right, up));
-  parts.stage.classList.add("seeking");
-  requestAnimationFrame(() => state.map && plot && hover(plot.central()));
 }
 
 function hover(point) {

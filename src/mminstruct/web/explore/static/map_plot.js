@@ -17,7 +17,7 @@ export function canDraw() {
   }
 }
 
-/** A plot in `canvas`. `on` hears: hover(point or null), click(point), chosen(points, by the lasso), cleared(). */
+/** A plot in `canvas`. `on` hears: hover(point or null), moved(), click(point), chosen(points of the lasso), cleared(). */
 export function makePlot(canvas, on) {
   const { width, height } = canvas.getBoundingClientRect();
   const plot = createScatterplot({
@@ -41,7 +41,7 @@ export function makePlot(canvas, on) {
     byLasso = false;
   });
   plot.subscribe("deselect", () => on.cleared());
-  plot.subscribe("view", () => on.hover(null));
+  plot.subscribe("view", () => on.moved());
   new ResizeObserver(() => {
     const box = canvas.parentElement.getBoundingClientRect();
     if (box.width && box.height) plot.set({ width: box.width, height: box.height });
@@ -68,7 +68,7 @@ export function makePlot(canvas, on) {
   function whole() {
     const { width, height } = canvas.getBoundingClientRect();
     const scale = MARGIN * Math.min(1, width / height);
-    plot.lookAt(new Float32Array([scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]));
+    plot.view(new Float32Array([scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]));
   }
 
   /** Moves the view by shares of its width and height. */
@@ -76,14 +76,14 @@ export function makePlot(canvas, on) {
     const view = Float32Array.from(plot.get("cameraView"));
     view[12] -= 2 * STEP * right;
     view[13] -= 2 * STEP * up;
-    plot.lookAt(view);
+    plot.view(view);
   }
 
   /** Brings the centre nearer (steps of 1) or farther (-1). */
   function zoom(steps) {
     const view = Float32Array.from(plot.get("cameraView"));
     for (const at of [0, 5, 12, 13]) view[at] *= ZOOM ** steps;
-    plot.lookAt(view);
+    plot.view(view);
   }
 
   /** The point nearest to the middle of the view; null where none is in view. */
