@@ -96,16 +96,6 @@ class TestByHand:
         verbs = [(line.verb, line.object, line.n_instructions, line.n_samples) for line in run_report.verbs]
         assert verbs == [("plan", "trip", 1, 3), ("write", "poem", 1, 2), ("explain", "", 1, 0)]
 
-    def test_map(self, run_report: RunReport) -> None:
-        if run_report.map is None:
-            pytest.skip(run_report.map_missing)
-        kinds = [point.kind for point in run_report.map.points]
-        assert (kinds.count("raw"), kinds.count("rejected"), kinds.count("final")) == (5, 1, 3)
-        assert (run_report.map.n_raw, run_report.map.n_raw_shown, run_report.map.n_final) == (6, 6, 3)
-        final = {point.text: point.cluster for point in run_report.map.points if point.kind == "final"}
-        raw = {point.text: point.cluster for point in run_report.map.points if point.kind == "raw"}
-        assert raw["Plan a trip."] == final[INSTRUCTIONS[1]]
-
 
 def test_flow_and_stages_are_those_of_a_real_runs_manifest(without_map: None, tmp_path: Path) -> None:
     with finished_run(tmp_path) as run:
