@@ -166,6 +166,12 @@ class TestFaults:
         with closing(OwnFolder("s3://bucket/run")) as far:
             assert not far.is_kept
 
+    def test_a_folder_may_be_called_anything(self, run: Path) -> None:
+        odd = run.rename(run.parent / "run [1] it's *?")
+        with closing(RunExplorer(str(odd))) as explorer:
+            total, numbers = explorer.query.page_of(read_filters([("q", "zeppelin")]), "order", 0, 9)
+            assert total == 1 and "zeppelin" in items_of(explorer, numbers)[0]["answer"]
+
     def test_two_rejects_of_one_id_are_two_rows(self, run: Path, explorer: RunExplorer) -> None:
         tables = tables_of(run)
         twice = [Reject("7", "images", Reason.DUPLICATE_ID, f"time {n}", "") for n in range(2)]

@@ -20,7 +20,7 @@ from mminstruct.pipeline.story import open_run
 from mminstruct.web.explore.items import Item, RowSource, items_of
 from mminstruct.web.explore.parts import Parts
 from mminstruct.web.explore.replies import Refused
-from mminstruct.web.explore.rows_table import TABLES, load_units, load_whole_tables
+from mminstruct.web.explore.rows_table import load_units, load_whole_tables, open_database
 from mminstruct.web.explore.sample import item_with_id
 
 if TYPE_CHECKING:
@@ -75,12 +75,9 @@ class _Rows:
 @contextmanager
 def _rows_of_image(parts: Parts, tables: Tables, image_id: str) -> Iterator[_Rows]:
     """Yield the rows of the parts that hold the image; part k of each table speaks of the same images."""
-    import duckdb
-
     numbers = {place.part for place in tables.images.index().places(image_id)}
     units, _ = parts.look()
-    with duckdb.connect() as connection:
-        connection.execute(TABLES)
+    with open_database() as connection:
         load_whole_tables(connection, parts)
         load_units(connection, parts, [unit for unit in units if unit.part in numbers])
         yield _Rows(connection, parts)

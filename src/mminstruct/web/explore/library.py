@@ -24,7 +24,7 @@ from mminstruct.web.explore.own_folder import OwnFolder
 from mminstruct.web.explore.parts import Parts, State, Unit
 from mminstruct.web.explore.query import Query
 from mminstruct.web.explore.replies import Refused
-from mminstruct.web.explore.rows_table import TABLES, load_units, load_whole_tables
+from mminstruct.web.explore.rows_table import load_units, load_whole_tables, open_database
 from mminstruct.web.explore.search import Search
 from mminstruct.web.explore.selections import Selections
 
@@ -41,8 +41,6 @@ class RunExplorer:
     """
 
     def __init__(self, run_dir: str) -> None:
-        import duckdb
-
         self.run_dir = run_dir
         self.config, self.folder = open_run(run_dir)
         self.tables = Tables(self.folder, self.config.describe.is_on)
@@ -58,8 +56,7 @@ class RunExplorer:
         self._looking = threading.Lock()
         self._looker: threading.Thread | None = None
         self._closed = False
-        self._connection = duckdb.connect(config={"allow_community_extensions": False})
-        self._connection.execute(TABLES)
+        self._connection = open_database()
         self.refresh_now()
         self.query = Query(self)
         self.selections = Selections(self)

@@ -37,10 +37,12 @@ class Unit(NamedTuple):
 
 
 class Parts:
-    """Names the files of a run's tables; the parts of a run that is on another machine are copied here when needed."""
+    """Names the files of a run's tables; those of a run on another machine are copied when they are needed."""
 
     def __init__(self, folder: Folder, tables: Tables) -> None:
         self._folder = folder
+        # DuckDB's own way to other machines is an extension to download, and a path with these signs a pattern to it.
+        self._is_copied = "://" in folder.location or any(sign in folder.location for sign in "*?[")
         self._copies: tempfile.TemporaryDirectory[str] | None = None
         self.captioned = tables.captioned.name
         early: list[Table[Any]] = [
@@ -81,9 +83,9 @@ class Parts:
     def path(self, table: str, part: int) -> str:
         """Return the path of one part on this machine."""
         name = f"{table}/part-{part:05d}.parquet"
-        if "://" not in self._folder.location:
-            return self._folder.path(name)
-        return self._copy(name, self._states[table][part])
+        if self._is_copied:
+            return self._copy(name, self._states[table][part])
+        return self._folder.path(name)
 
     def instructions_state(self) -> State:
         """Return the files of the final instructions, whose texts are part of many rows' texts."""
@@ -95,7 +97,7 @@ class Parts:
             self._copies.cleanup()
 
     def _copy(self, name: str, state: FileState) -> str:
-        """Return the copy of a file of another machine: DuckDB's own way to such places is an extension to download."""
+        """Return the path of a file's copy in a temporary folder."""
         if self._copies is None:
             self._copies = tempfile.TemporaryDirectory(prefix="mminstruct-parts-", ignore_cleanup_errors=True)
         copy = Path(self._copies.name) / f"{state.changed_ns}-{state.size}" / name

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from mminstruct.web.explore.parts import MATCHED, Parts, Unit
 
-TABLES = """
+_TABLES = """
 CREATE TABLE rows (
     n BIGINT, id VARCHAR, status VARCHAR, stage VARCHAR, reason VARCHAR, detail VARCHAR, instruction_id VARCHAR,
     image_id VARCHAR, category VARCHAR, source VARCHAR, score DOUBLE, n_words INTEGER, width INTEGER, height INTEGER,
@@ -27,6 +27,15 @@ CREATE TABLE questions (id VARCHAR);
 PART = "CAST(regexp_extract(filename, 'part-(\\d+)\\.parquet$', 1) AS INTEGER)"
 _OF_REJECT = {name: name for name in ("row_id", "stage", "reason", "detail")}
 _OF_IMAGE = {name: name for name in ("image_id", "source", "width", "height")}
+
+
+def open_database() -> Any:
+    """Return a connection to a DuckDB in memory with the empty tables; it never downloads an extension."""
+    import duckdb
+
+    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "allow_community_extensions": False})
+    connection.execute(_TABLES)
+    return connection
 
 
 def words_of(column: str) -> str:
