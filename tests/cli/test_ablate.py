@@ -45,7 +45,7 @@ def ablate(finished: FinishedRun, *options: str, code: int = 0) -> tuple[str, st
     command = [sys.executable, "-m", "mminstruct", "ablate", "ablation.yaml", *options]
     environment = {**os.environ, "COLUMNS": "200"}
     folder: Path = finished.folder.parent
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, env=environment, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, env=environment, cwd=folder)
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr
 

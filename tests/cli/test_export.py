@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner
 
+from mminstruct.cli import cli
 from mminstruct.cli.export import FORMAT_NAMES, IMAGE_MODES, export
 from mminstruct.pipeline.deciding import DecisionDesk, Draft, Shown
 from mminstruct.pipeline.decisions import FOLDER
@@ -54,3 +55,10 @@ class TestReviewed:
     def test_only_what_was_decided(self, run: Path, tmp_path: Path) -> None:
         told = CliRunner().invoke(export, [str(run), "--reviewed-only", "--out", str(tmp_path / "out")])
         assert "Wrote 1 rows" in told.output and "29 undecided, left out" in told.output
+
+
+@pytest.mark.parametrize("option", ["--mix-ratio=0.5", "--mix-seed=1", "--mix-image-root=images"])
+def test_what_is_said_of_a_mix_needs_one(option: str) -> None:
+    result = CliRunner().invoke(cli, ["export", "run", "--out", "out", option])
+    assert result.exit_code == 2
+    assert "are for the rows of --mix FILE" in result.output

@@ -49,12 +49,11 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(recipe: Path) -> None:
     command = [sys.executable, "-m", "mminstruct", "train", str(recipe), "-o", "finetune.epochs=4000"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     work = recipe.parent / "out/training/finetune"
-    deadline = time.monotonic() + 60
     while not (work / "metrics.jsonl").exists():
-        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "note: stopping: this step ends" in errors
     assert f"Go on with: mminstruct train {recipe} -o finetune.epochs=4000" in errors

@@ -9,13 +9,14 @@ import pytest
 from mminstruct.bench.answers.checkpoint import Checkpoint
 from mminstruct.errors import ModelError
 from mminstruct.train.build import build_llava
+from mminstruct.train.models import save_llava
 from support.tiny_clip import TOWER, save_tiny_clip, save_tokenizer
 
 pytest.importorskip("transformers")
 
 
-def save_tiny_language(folder: Path) -> Path:
-    """Write a Llama with random weights into `folder` and return it."""
+def save_tiny_language(folder: Path, is_tied: bool = False) -> Path:
+    """Write a Llama with random weights into `folder` and return it; `is_tied`: words out are words in."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -23,7 +24,8 @@ def save_tiny_language(folder: Path) -> Path:
     n_words = save_tokenizer(folder, "<bos> $A", specials, 2048)
     config: Any = {**TOWER, "num_key_value_heads": 2, "vocab_size": n_words, "max_position_embeddings": 2048}
     torch.manual_seed(1)
-    LlamaForCausalLM(LlamaConfig(**config, bos_token_id=0, eos_token_id=1, pad_token_id=2)).save_pretrained(folder)
+    config |= {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2, "tie_word_embeddings": is_tied}
+    LlamaForCausalLM(LlamaConfig(**config)).save_pretrained(folder)
     return folder
 
 
@@ -42,9 +44,7 @@ def save_tiny_siglip(folder: Path) -> Path:
 class TestBuild:
     def test_answers_about_an_image_after_saving(self, save: Any, tmp_path: Path) -> None:
         vision, language = save(tmp_path / "vision"), save_tiny_language(tmp_path / "language")
-        model, processor = build_llava(str(vision), str(language))
-        model.save_pretrained(tmp_path / "llava")
-        processor.save_pretrained(tmp_path / "llava")
+        save_llava(*build_llava(str(vision), str(language)), tmp_path / "llava")
         picture = PIL.Image.new("RGB", (40, 20), "red")
         answer = Checkpoint(str(tmp_path / "llava"), "cpu").answer([("Describe the image", picture)], 4)
         assert len(answer) == 1
@@ -70,6 +70,34 @@ class TestBuild:
         features = model.get_image_features(inputs["pixel_values"]).pooler_output
         assert features[0].shape == (16, TOWER["hidden_size"])
 
+    @pytest.mark.parametrize("is_tied", [False, True])
+    def test_weights_have_the_names_of_published_models(self, is_tied: bool, save: Any, tmp_path: Path) -> None:
+        """Those are all that vLLM knows: they are those of llava-hf/llava-1.5-7b-hf, layer by layer."""
+        import torch
+        from safetensors import safe_open
+        from transformers import LlavaForConditionalGeneration
+
+        vision, language = save(tmp_path / "vision"), save_tiny_language(tmp_path / "language", is_tied)
+        model, processor = build_llava(str(vision), str(language))
+        save_llava(model, processor, tmp_path / "llava")
+        with safe_open(tmp_path / "llava/model.safetensors", "pt") as file:
+            names = set(file.keys())
+        heads = set() if is_tied else {"language_model.lm_head.weight"}
+        assert {name for name in names if not name.startswith("vision_tower.vision_model.")} - heads == {
+            *(f"multi_modal_projector.linear_{n}.{part}" for n in (1, 2) for part in ("weight", "bias")),
+            *(name for name in names if name.startswith("language_model.model.")),
+        }
+        assert heads <= names
+        assert {
+            "language_model.model.embed_tokens.weight",
+            "language_model.model.layers.0.self_attn.q_proj.weight",
+            "vision_tower.vision_model.embeddings.patch_embedding.weight",
+            "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight",
+        } <= names
+        again: Any = LlavaForConditionalGeneration.from_pretrained(tmp_path / "llava")
+        found = again.state_dict()
+        assert all(torch.equal(weight, found[name]) for name, weight in model.state_dict().items())
+
 
 def test_the_language_model_s_own_chat_template_goes(tmp_path: Path) -> None:
     """SmolLM2's knows no images, and the model is trained on LLaVA's prompt."""
@@ -79,9 +107,7 @@ def test_the_language_model_s_own_chat_template_goes(tmp_path: Path) -> None:
     tokenizer: Any = AutoTokenizer.from_pretrained(language)
     tokenizer.chat_template = "{{ messages[0].content + '' }}"
     tokenizer.save_pretrained(language)
-    model, processor = build_llava(str(vision), str(language))
-    model.save_pretrained(tmp_path / "llava")
-    processor.save_pretrained(tmp_path / "llava")
+    save_llava(*build_llava(str(vision), str(language)), tmp_path / "llava")
     assert len(Checkpoint(str(tmp_path / "llava"), "cpu").answer([("Describe the image", None)], 4)) == 1
 
 

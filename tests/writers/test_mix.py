@@ -179,3 +179,10 @@ class TestFaults:
         with pytest.raises(SourceError, match=r"none\.json"):
             write(samples, tmp_path / "out", "llava", Mix(tmp_path / "none.json"))
         assert not (tmp_path / "out").exists()
+
+    def test_a_file_without_any_row_that_can_be_used_stops_it(self, samples: list[Sample], tmp_path: Path) -> None:
+        file = tmp_path / "notes.txt"
+        file.write_text("not\nrows\n")
+        with pytest.raises(ExportError, match=r"notes\.txt no row can be used: 2 were drawn, and the first, row 1"):
+            write(samples, tmp_path / "out", "llava", Mix(file))
+        assert not (tmp_path / "out").exists()

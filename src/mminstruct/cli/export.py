@@ -78,6 +78,8 @@ def export(
     from mminstruct.writers.export import ExportOptions
     from mminstruct.writers.mix import Mix
 
+    if mix is None and (mix_ratio != 1 or mix_image_root is not None or mix_seed):
+        raise click.UsageError("--mix-ratio, --mix-image-root and --mix-seed are for the rows of --mix FILE.")
     added = Mix(mix, mix_ratio, mix_image_root, mix_seed) if mix else None
     options = ExportOptions(image_mode, image_root, added, open_images, overwrite)
     written = export_run(run_dir, out, format_name, options, "only" if reviewed_only else "yes" if reviewed else "no")

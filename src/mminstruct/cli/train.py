@@ -45,14 +45,16 @@ def train(recipe: Path, overrides: tuple[str, ...], overwrite: bool) -> None:
     from mminstruct.train.run import train as train_recipe
 
     loaded = load_recipe(recipe, overrides)
+    is_first = os.environ.get("RANK", "0") == "0"  # of several processes the one that tells
     try:
         with training_progress(Console(stderr=True)) as progress:
             results = train_recipe(loaded, progress, overwrite)
     except (KeyboardInterrupt, RunInterrupted) as stop:
-        again = shlex.join(["mminstruct", *sys.argv[1:]])
-        click.echo(f"\n{str(stop) or 'Stopped.'} The last checkpoint is kept. Go on with: {again}", err=True)
+        if is_first:
+            again = shlex.join(["mminstruct", *sys.argv[1:]])
+            click.echo(f"\n{str(stop) or 'Stopped.'} The last checkpoint is kept. Go on with: {again}", err=True)
         sys.exit(130)
-    if int(os.environ.get("RANK", "0")) > 0:  # of several processes the first one tells
+    if not is_first:
         return
     console = Console()
     console.print(result_table(results))

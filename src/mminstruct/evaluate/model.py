@@ -17,9 +17,10 @@ def check_model(model: Path) -> None:
     """Raise ModelError where `model` is no folder of a LLaVA that transformers and lmms-eval load."""
     config = model / "config.json"
     if not config.is_file():
+        name = "NAME" if model.is_absolute() else model
         raise ModelError(
             f"{model} is no folder with a model in it: it has no config.json. A model of the hub comes into a folder "
-            f"with: hf download {model} --local-dir FOLDER"
+            f"with: hf download {name} --local-dir FOLDER"
         )
     try:
         kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")

@@ -49,7 +49,9 @@ class Metrics(TrainerCallback):
         if state.is_world_process_zero:
             from tensorboardX import SummaryWriter
 
-            self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            partial = self._path.with_suffix(".partial")
+            partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            partial.replace(self._path)
             self._board = SummaryWriter(str(self._events), purge_step=state.global_step + 1)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **given: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from mminstruct.train.batches import PreparedRows
 from mminstruct.train.measure import RowLoss
 from mminstruct.train.progress import TrainProgress
+from mminstruct.train.record import write_json
 from mminstruct.train.stage_rows import StageRows
 
 N_TRAINING_ROWS = 200  # of the training rows, evenly spread: enough to see a fall, and a minute for a large model
@@ -23,12 +24,13 @@ Measure = Callable[[PreparedRows], RowLoss]
 class StageLosses:
     """Measures, tells and keeps the losses, so that a resumed stage still knows those from before its first step.
 
-    Without a `measure` there are none.
+    Without a `measure` there are none. Of several processes all measure, and the one that `is_main` writes.
     """
 
     def __init__(
-        self, work: Path, stage: str, rows: StageRows, measure: Measure | None, progress: TrainProgress
+        self, work: Path, stage: str, rows: StageRows, measure: Measure | None, progress: TrainProgress, is_main: bool
     ) -> None:
+        self._is_main = is_main
         self._path = work / "losses.json"
         self._stage = stage
         self._progress = progress
@@ -49,8 +51,8 @@ class StageLosses:
             if self._measure and what not in self._found:
                 self._found[what] = self._measure(rows)
                 self._progress.measured(self._stage, what, self._found[what])
-        kept = {what: asdict(loss) for what, loss in self._found.items()}
-        self._path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        if self._is_main:
+            write_json(self._path, {what: asdict(loss) for what, loss in self._found.items()})
 
     def pair(self, name: str) -> tuple[float, float] | None:
         """Return the loss on `training` or `held-out` rows before and after; None where there are none."""

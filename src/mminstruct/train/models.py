@@ -5,6 +5,7 @@ folder of a LLaVA  ─►  model and processor  ─►  which parameters learn  
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,13 @@ from mminstruct.errors import ModelError
 from mminstruct.train.build import IMAGE_TOKEN, llava_processor
 
 PROJECTOR = "multi_modal_projector"
+_PUBLISHED = (  # how weights' names begin: in memory, and in published files
+    ("model.vision_tower.vision_model.", "vision_tower.vision_model."),
+    ("model.vision_tower.", "vision_tower.vision_model."),
+    ("model.language_model.", "language_model.model."),
+    ("model.multi_modal_projector.", "multi_modal_projector."),
+    ("lm_head.", "language_model.lm_head."),
+)
 _EXPECTED = "a LLaVA in transformers' form, such as llava-hf/llava-1.5-7b-hf or a folder that `mminstruct train` wrote"
 
 
@@ -88,16 +96,39 @@ def _with_adapters(model: Any, lora: LoraSection) -> Any:
 def merged(start: str, adapters: Path, dtype: str) -> Any:
     """Return the model `start` with what the adapters and the projector in `adapters` have learnt."""
     from peft import PeftModel
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
+    # Else ZeRO-3 would share out this model too, which one process alone opens.
+    unset_hf_deepspeed_config()  # type: ignore[no-untyped-call]
     model, _ = open_llava(start)
     with_adapters: Any = PeftModel.from_pretrained(model, str(adapters))
     return with_adapters.merge_and_unload().to(_torch_dtype(dtype))
 
 
-def save_llava(model: Any, processor: Any, folder: Path) -> None:
-    """Write a plain folder of transformers, which `from_pretrained` and vLLM load."""
-    model.save_pretrained(folder)
+def save_llava(model: Any, processor: Any, folder: Path, weights: Mapping[str, Any] | None = None) -> None:
+    """Write a plain folder, which transformers' `from_pretrained` and vLLM load.
+
+    `weights` are given where the model has not all of its own: DeepSpeed shares them out over the devices. They get
+    the names that they have in llava-hf/llava-1.5-7b-hf. Those that transformers 5.23 would write lack a part of the
+    vision tower's, and vLLM 0.32 does not know them.
+    """
+    named = {published_name(name): weight for name, weight in (weights or model.state_dict()).items()}
+    if model.lm_head.weight is model.get_input_embeddings().weight:
+        del named[published_name("lm_head.weight")]
+    model.save_pretrained(folder, state_dict=named, save_original_format=False)
     processor.save_pretrained(folder)
+
+
+def published_name(name: str) -> str:
+    """Return the name of a weight in a published LLaVA, for its name in memory.
+
+    >>> published_name("model.vision_tower.pre_layrnorm.bias")
+    'vision_tower.vision_model.pre_layrnorm.bias'
+    """
+    for ours, published in _PUBLISHED:
+        if name.startswith(ours):
+            return published + name.removeprefix(ours)
+    return name
 
 
 def learning_groups(model: Any, projector_rate: float, rate: float) -> list[dict[str, Any]]:
@@ -106,6 +137,11 @@ def learning_groups(model: Any, projector_rate: float, rate: float) -> list[dict
     named = [(PROJECTOR in name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     found = [(lr, [parameter for is_projector, parameter in named if is_projector == wanted]) for lr, wanted in groups]
     return [{"params": parameters, "lr": lr} for lr, parameters in found if parameters]
+
+
+def n_parameters(parameters: Iterable[Any]) -> int:
+    """Return how many numbers the parameters have; of one that DeepSpeed shares out, with those on other devices."""
+    return sum(int(getattr(parameter, "ds_numel", parameter.numel())) for parameter in parameters)
 
 
 def projector_parameters(model: Any) -> list[Any]:

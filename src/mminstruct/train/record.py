@@ -45,7 +45,7 @@ def open_record(work: Path, settings: dict[str, Any]) -> StageResult | None:
     path = work / _FILE
     if not path.exists():
         work.mkdir(parents=True, exist_ok=True)
-        _write(path, {"settings": settings, "result": None})
+        write_json(path, {"settings": settings, "result": None})
         return None
     record = json.loads(path.read_text(encoding="utf-8"))
     found = record["settings"]
@@ -64,10 +64,11 @@ def open_record(work: Path, settings: dict[str, Any]) -> StageResult | None:
 
 def close_record(work: Path, settings: dict[str, Any], result: StageResult) -> None:
     """Write that the stage is done."""
-    _write(work / _FILE, {"settings": settings, "result": {**asdict(result), "folder": str(result.folder)}})
+    write_json(work / _FILE, {"settings": settings, "result": {**asdict(result), "folder": str(result.folder)}})
 
 
-def _write(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write the file as a whole: who reads it meanwhile, or after a kill, finds the old values or the new ones."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     partial.replace(path)

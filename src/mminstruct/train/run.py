@@ -12,6 +12,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from mminstruct.pipeline.lock import locked
 from mminstruct.train.build import build_llava
 from mminstruct.train.models import save_llava
 from mminstruct.train.progress import Silent, StageResult, TrainProgress
-from mminstruct.train.record import close_record, differs, open_record, stage_settings
+from mminstruct.train.record import close_record, differs, open_record, stage_settings, write_json
 from mminstruct.train.report import write_report
 from mminstruct.writers.anybodys import training_file
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from accelerate import PartialState
 
 _INSTALL = "pip install 'mminstruct[train]'"
+_PATIENCE = timedelta(hours=12)  # of those that wait while one process looks at all rows; NCCL's own is 10 minutes
 
 
 def train(recipe: Recipe, progress: TrainProgress | None = None, overwrite: bool = False) -> tuple[StageResult, ...]:
@@ -48,7 +50,7 @@ def train(recipe: Recipe, progress: TrainProgress | None = None, overwrite: bool
             training_file(Path(file.path))  # which is there, or training need not begin
     from accelerate import PartialState
 
-    state = PartialState(cpu=recipe.device == "cpu")
+    state = PartialState(cpu=recipe.device == "cpu", timeout=_PATIENCE)
     out = Path(recipe.out)
     told = progress if progress is not None and state.is_main_process else Silent()
     with locked(recipe.out) if state.is_main_process else nullcontext(), _quiet():
@@ -74,11 +76,12 @@ def _start(model: ModelSection, out: Path, seed: int, overwrite: bool, progress:
     folder, parts = out / "start", {**model.model_dump(), "seed": seed}
     kept = out / "start.json"
     if kept.exists():
-        if json.loads(kept.read_text(encoding="utf-8")) == parts:
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if found == parts:
             return
         if not overwrite:
             raise TrainingError(
-                f"{out} holds a model of other parts ({kept.read_text(encoding='utf-8').strip()}). Name another `out`, "
+                f"{out} holds a model of other parts ({json.dumps(found)}). Name another `out`, "
                 "or train it anew with --overwrite."
             )
         kept.unlink()
@@ -86,7 +89,7 @@ def _start(model: ModelSection, out: Path, seed: int, overwrite: bool, progress:
     progress.note(f"A new LLaVA is built from the vision tower {model.vision} and the language model {model.language}.")
     shutil.rmtree(folder, ignore_errors=True)
     save_llava(*build_llava(model.vision, model.language, seed), folder)
-    kept.write_text(json.dumps(parts) + "\n", encoding="utf-8")
+    write_json(kept, parts)
 
 
 def _stage(

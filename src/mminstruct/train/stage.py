@@ -21,7 +21,7 @@ from mminstruct.train.batches import PreparedRows, collate
 from mminstruct.train.callbacks import METRICS_FILE, Metrics, PatientStop, read_metrics
 from mminstruct.train.losses import StageLosses
 from mminstruct.train.measure import RowLoss, mean_loss
-from mminstruct.train.models import merged, open_llava, prepare_to_learn, save_llava
+from mminstruct.train.models import merged, n_parameters, open_llava, prepare_to_learn, save_llava
 from mminstruct.train.plot import plot_loss
 from mminstruct.train.progress import StageResult, TrainProgress
 from mminstruct.train.stage_rows import StageRows, stage_rows
@@ -67,7 +67,8 @@ def train_stage(job: StageJob, progress: TrainProgress) -> StageResult:
         return mean_loss(learning, measured, batch_size, pad, trainer.accelerator, dtype)
 
     # DeepSpeed lays a model out over the devices when training begins, so it cannot be measured before.
-    losses = StageLosses(job.work, job.stage, rows, None if trainer.is_deepspeed_enabled else measure, progress)
+    measured = None if trainer.is_deepspeed_enabled else measure
+    losses = StageLosses(job.work, job.stage, rows, measured, progress, job.is_main)
     losses.measure("before")
     with stop.listening():
         trainer.train(resume_from_checkpoint=_last_checkpoint(job))
@@ -76,7 +77,7 @@ def train_stage(job: StageJob, progress: TrainProgress) -> StageResult:
     if stop.is_asked:
         raise RunInterrupted(f"Stopped after step {state.global_step} of {state.max_steps} of {job.stage}.")
     losses.measure("after")
-    n_learning = sum(parameter.numel() for parameter in learning.parameters() if parameter.requires_grad)
+    n_learning = n_parameters(parameter for parameter in learning.parameters() if parameter.requires_grad)
     _save(job, trainer, learning, processor, dtype)
     return _result(job, rows, losses, state.max_steps, n_learning)
 
@@ -121,18 +122,20 @@ def _last_checkpoint(job: StageJob) -> str | None:
 def _save(job: StageJob, trainer: LlavaTrainer, model: Any, processor: Any, dtype: str) -> None:
     """Write the trained model, adapters merged into it; the checkpoints have done their duty then."""
     lora = isinstance(job.section, FinetuneSection) and job.section.lora is not None
-    if lora or trainer.is_deepspeed_enabled:  # each process has a part of the weights
-        trainer.save_model(str(job.work / "adapters" if lora else job.folder))
+    weights = None
+    if lora:
+        trainer.save_model(str(job.work / "adapters"))
+    elif trainer.is_deepspeed_enabled:  # each process has a part of the weights, and sends it
+        weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     if not job.is_main:
         return
     if lora:
-        save_llava(merged(job.start, job.work / "adapters", dtype), processor, job.folder)
-    elif trainer.is_deepspeed_enabled:
-        processor.save_pretrained(job.folder)
-    else:
+        model = merged(job.start, job.work / "adapters", dtype)
+    elif weights is None:
         import torch
 
-        save_llava(model.to(getattr(torch, dtype)), processor, job.folder)
+        model = model.to(getattr(torch, dtype))
+    save_llava(model, processor, job.folder, weights)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
 

@@ -48,6 +48,7 @@ def stage_rows(
             prepare_rows(files, template, limits, folder, section.check_images, progress.rows_prepared)
         _wait_for_main()
         counts = RowCounts(**json.loads((folder / COUNTS_FILE).read_text(encoding="utf-8")))
+        _wait_for_main()  # who takes the file away if it has not enough, and it was read by then
         _demand_enough(counts, section.max_bad_share, folder)
         return counts, PreparedRows(folder, processor, n_image_tokens)
 
@@ -76,7 +77,7 @@ def _demand_enough(counts: RowCounts, max_bad_share: float, folder: Path) -> Non
         first = [json.loads(line) for line in islice(file, 3)]
     examples = "".join(f"\n  {row['file']}, row {row['row']} ({row['id']}): {row['detail']}" for row in first)
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts.left_out.items())
-    (folder / COUNTS_FILE).unlink()  # so that the next run looks again, at files that may be mended by then
+    (folder / COUNTS_FILE).unlink(missing_ok=True)  # the next run looks again, at files that may be mended by then
     raise TrainingError(
         f"Of {counts.n_read:,} rows {counts.n_left_out:,} cannot be trained on ({reasons or 'there are no rows'}), all "
         f"named in {folder / LEFT_OUT_FILE}. The first:{examples}\nMend them (`mminstruct validate FILE` looks at a "

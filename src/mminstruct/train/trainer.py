@@ -15,6 +15,7 @@ from mminstruct.errors import TrainingError
 from mminstruct.train.batches import PreparedRows
 from mminstruct.train.models import learning_groups, projector_parameters
 from mminstruct.train.order import EpochOrder
+from mminstruct.train.stand_in import BlankImage
 
 
 class LlavaTrainer(Trainer):
@@ -28,6 +29,7 @@ class LlavaTrainer(Trainer):
         super().__init__(train_dataset=rows, **settings)
         self._rows = rows
         self._projector_rate = projector_rate
+        self._blank_image = BlankImage(self.model) if self.is_deepspeed_enabled else None
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Return AdamW over what learns, the projector as a group of its own."""
@@ -62,8 +64,11 @@ class LlavaTrainer(Trainer):
     ) -> Any:
         """Return the batch's part of the loss. Raises TrainingError where it is not a finite number."""
         rows = inputs.pop("rows")
+        is_text = "pixel_values" not in inputs
+        if self._blank_image:
+            self._blank_image.is_wanted = is_text
         loss: Any = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
-        if "pixel_values" not in inputs:
+        if is_text and not self._blank_image:
             # Where the projector alone learns there is a gradient then, and other devices need not wait for one.
             loss = loss + 0.0 * sum(parameter.sum() for parameter in projector_parameters(model))
         if not math.isfinite(loss.item()):

@@ -58,7 +58,8 @@ def mixed_rows(mix: Mix, place_file: PlaceFile, tally: MixTally) -> Iterator[Con
     A row that the checks of every export would refuse is left out and counted by its fault. Rows without an image are
     taken as text.
 
-    Raises SourceError where the file cannot be read, ExportError where the ratio is none, or an image is not there.
+    Raises SourceError where the file cannot be read, ExportError where the ratio is none, an image is not there, or no
+    row that was drawn can be used.
     """
     if not 0 < mix.ratio <= 1:
         raise ExportError(f"The mix's ratio is {mix.ratio}, expected more than 0 and at most 1: the share to be taken.")
@@ -74,6 +75,12 @@ def mixed_rows(mix: Mix, place_file: PlaceFile, tally: MixTally) -> Iterator[Con
             tally.n_taken += 1
             tally.n_text_only += not row.images
             yield _placed(mix, number, row, place_file, tally)
+    if tally.first_left_out and not tally.n_taken:
+        raise ExportError(
+            f"Of {mix.file} no row can be used: {tally.left_out.total():,} were drawn, and the first, row "
+            f"{tally.first_left_out.row:,}, has this fault: {tally.first_left_out.detail}. Expected rows in LLaVA's or "
+            f"ShareGPT's form; `mminstruct validate {mix.file}` says more."
+        )
 
 
 def _is_drawn(mix: Mix, number: int, row_id: str) -> bool:
