@@ -1,9 +1,10 @@
 // The map: instructions or samples as points. The address holds which map and which colours (?map=…&colour=…).
 
 import { openSample } from "./sample.js";
-import { announce, api, bindKeys, element, emptiness, fill, main, number, openShell, problem } from "./shell.js";
+import { announce, api, bindKeys, element, fill, openShell, problem } from "./shell.js";
 import { coloursOf, ramp } from "./map_colours.js";
 import { bringMap } from "./map_data.js";
+import { layOut } from "./map_layout.js";
 import { drawLegend, drawRange } from "./map_legend.js";
 import { drawList } from "./map_list.js";
 import { canDraw, makePlot } from "./map_plot.js";
@@ -15,7 +16,7 @@ import { words } from "./words/map.js";
 const MAPS = ["samples", "instructions"];
 
 const about = await openShell("map", words.title);
-const parts = layOut();
+const parts = layOut(MAPS, { choose, zoom, whole, toggleLasso });
 const drawing = canDraw();
 const plot = drawing ? makePlot(parts.canvas, { hover, moved, click, chosen, cleared }) : null;
 const sample = openSample({ about, neighbour: async () => {}, close: () => (sample.show(null, []), plot?.deselect()) });
@@ -23,9 +24,9 @@ const state = { which: null, map: null, colour: null, off: new Set(), stopped: n
 
 bindKeys([
   { keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], label: words.pan, act: move },
-  { keys: ["+", "="], label: words.zoomIn, act: () => look(() => plot.zoom(1)) },
-  { keys: ["-"], label: words.zoomOut, act: () => look(() => plot.zoom(-1)) },
-  { keys: ["0"], label: words.whole, act: () => look(() => plot.whole()) },
+  { keys: ["+", "="], label: words.zoomIn, act: () => zoom(1, true) },
+  { keys: ["-"], label: words.zoomOut, act: () => zoom(-1, true) },
+  { keys: ["0"], label: words.whole, act: () => whole(true) },
   { keys: ["Enter"], label: words.open, act: openCentral },
   { keys: ["l"], label: words.lasso, act: toggleLasso },
   { keys: ["s"], label: words.chooseAll, act: () => state.map && plot && chooseAll() },
@@ -37,45 +38,10 @@ new MutationObserver(redress).observe(document.documentElement, { attributeFilte
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redress);
 show();
 
-function layOut() {
-  const tab = (which) => element("button", { type: "button", role: "tab", dataset: { which }, onclick: () => choose(which) }, words.maps[which]);
-  const tool = (sign, text, act) => element("button", { type: "button", "aria-label": text, title: text, onclick: act }, sign);
-  const made = {
-    tabs: element("div", { class: "tabs", role: "tablist", "aria-label": words.title }, MAPS.map(tab)),
-    colour: element("select", { id: "colour" }),
-    total: element("p", { class: "total", role: "status" }),
-    about: element("p", { class: "about" }),
-    canvas: element("canvas", { tabindex: 0, role: "img" }),
-    tip: element("div", { class: "tip", role: "status", hidden: true }),
-    chosen: element("section", { class: "chosen", role: "status", hidden: true }),
-    notice: element("div", { class: "notice", hidden: true }),
-    lasso: tool("⬠", `${words.lasso}: ${words.lassoHint}`, () => toggleLasso()),
-    legend: element("section", { class: "legend", "aria-label": words.legend }),
-    list: element("details", { class: "list" }),
-  };
-  made.lasso.setAttribute("aria-pressed", "false");
-  made.canvas.addEventListener("pointermove", () => made.stage.classList.remove("seeking"));
-  made.colour.addEventListener("change", () => go(changed(here(), { colour: made.colour.value })));
-  const views = element(
-    "div", { class: "view-tools" },
-    tool("+", words.zoomIn, () => look(() => plot.zoom(1), false)),
-    tool("−", words.zoomOut, () => look(() => plot.zoom(-1), false)),
-    tool("⤢", words.whole, () => look(() => plot.whole(), false)),
-    made.lasso,
-  );
-  made.views = views;
-  made.stage = element("div", { class: "stage" }, made.canvas, views, made.tip, made.chosen, made.notice);
-  const choice = element("label", { class: "choice", for: "colour" }, element("span", {}, words.colour), made.colour);
-  main().classList.add("map");
-  fill(
-    main(), element("h1", { class: "visually-hidden" }, words.title),
-    element("div", { class: "tools-bar" }, made.tabs, choice, made.total), made.about, made.stage, made.legend, made.list,
-  );
-  return made;
-}
-
 /** Goes to another map. */
-const choose = (which) => go(changed(here(), { map: which, colour: null }));
+function choose(which) {
+  go(changed(here(), { map: which, colour: null }));
+}
 
 /** Draws what the address says. */
 async function show() {
@@ -84,7 +50,10 @@ async function show() {
   if (which !== state.which && !(await load(which))) return;
   const colours = Object.keys(state.map.colours).concat(state.map.score ? ["score"] : []);
   const colour = colours.includes(asked.get("colour")) ? asked.get("colour") : colours[0];
-  fill(parts.colour, colours.map((name) => element("option", { value: name, selected: name === colour }, words.colours[name])));
+  fill(
+    parts.colour,
+    colours.map((name) => element("option", { value: name, selected: name === colour }, words.colours[name])),
+  );
   if (colour !== state.colour) state.off = new Set();
   state.colour = colour;
   await paint();
@@ -101,7 +70,12 @@ async function load(which, again = false) {
   for (const place of [parts.total, parts.legend, parts.list, parts.colour]) fill(place);
   wait({ progress: 0 });
   try {
-    const map = await bringMap(which, (status) => (status.state === "computing" ? wait(status) : refuse(status.why)), state.stopped.signal, again);
+    const map = await bringMap(
+      which,
+      (status) => (status.state === "computing" ? wait(status) : refuse(status.why)),
+      state.stopped.signal,
+      again,
+    );
     if (!map) return false;
     state.map = map;
   } catch (error) {
@@ -122,11 +96,17 @@ async function retry() {
 
 function wait(status) {
   const bar = element("progress", { max: 1, ...(status.progress ? { value: status.progress } : {}) });
-  notice(element("div", {}, element("h2", {}, words.computing[state.which]), element("p", {}, words.computingWhy)), bar);
+  notice(
+    element("div", {}, element("h2", {}, words.computing[state.which]), element("p", {}, words.computingWhy)),
+    bar,
+  );
 }
 
 function refuse(why) {
-  notice(emptyNotice(words.impossible[state.which], why), element("button", { type: "button", onclick: retry }, words.again));
+  notice(
+    emptyNotice(words.impossible[state.which], why),
+    element("button", { type: "button", onclick: retry }, words.again),
+  );
 }
 
 const emptyNotice = (heading, text) => [element("h2", {}, heading), element("p", {}, text)];
@@ -140,7 +120,14 @@ function notice(...content) {
 /** Colours the points and fills the legend. */
 async function paint() {
   const { map, colour } = state;
-  const shades = colour === "score" ? ofScore(map) : { z: Float32Array.from(map.colours[colour].codes), kind: "categorical", colours: coloursOf(map.colours[colour]) };
+  const shades =
+    colour === "score"
+      ? ofScore(map)
+      : {
+          z: Float32Array.from(map.colours[colour].codes),
+          kind: "categorical",
+          colours: coloursOf(map.colours[colour]),
+        };
   if (colour === "score") drawRange(parts.legend, shades.low, shades.high);
   else drawLegend(parts.legend, colour, map.colours[colour], state.off, filter);
   if (!plot) {
@@ -154,7 +141,9 @@ async function paint() {
 function ofScore(map) {
   const sorted = Float32Array.from(map.score.filter((value) => value !== null)).sort();
   const [low, high] = [sorted[Math.floor(sorted.length * 0.01)] ?? 0, sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 1];
-  const z = Float32Array.from(map.score, (value) => Math.min(1, Math.max(0, ((value ?? low) - low) / (high - low || 1))));
+  const z = Float32Array.from(map.score, (value) =>
+    Math.min(1, Math.max(0, ((value ?? low) - low) / (high - low || 1))),
+  );
   return { z, kind: "continuous", colours: ramp(), low, high };
 }
 
@@ -181,11 +170,19 @@ function filter() {
   fill(parts.total, words.points[state.which](shown ? shown.length : state.map.n));
 }
 
-/** Moves the view by `act`; who does so by keys is told of the point nearest to the centre. */
-function look(act, byKey = true) {
+/** Changes the view by `act`; who does so by keys is told of the point nearest to the centre. */
+function look(act, byKey) {
   if (!plot || !state.map) return;
   parts.stage.classList.toggle("seeking", byKey);
   act();
+}
+
+function zoom(steps, byKey = false) {
+  look(() => plot.zoom(steps), byKey);
+}
+
+function whole(byKey = false) {
+  look(() => plot.whole(), byKey);
 }
 
 function moved() {
@@ -194,7 +191,7 @@ function moved() {
 
 function move(event) {
   const [right, up] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-  look(() => plot.pan(right, up));
+  look(() => plot.pan(right, up), true);
 }
 
 function hover(point) {

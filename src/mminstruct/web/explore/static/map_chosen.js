@@ -26,11 +26,24 @@ export function drawChosen(place, state, acts) {
 
 function thumbnails(map, chosen) {
   const images = [...new Set(chosen.map((point) => map.image.ids[map.image.codes[point]]))].slice(0, N_THUMBNAILS);
-  return element("div", { class: "thumbs" }, images.map((image) => picture(image)));
+  return element(
+    "div",
+    { class: "thumbs" },
+    images.map((image) => picture(image)),
+  );
 }
 
 function texts(map, chosen) {
-  const shown = chosen.slice(0, N_TEXTS).map((point) => element("li", {}, map.text[point], map.detail[point] && element("span", { class: "soft" }, ` — ${map.detail[point]}`)));
+  const shown = chosen
+    .slice(0, N_TEXTS)
+    .map((point) =>
+      element(
+        "li",
+        {},
+        map.text[point],
+        map.detail[point] && element("span", { class: "soft" }, ` — ${map.detail[point]}`),
+      ),
+    );
   const rest = chosen.length - N_TEXTS;
   return element("ul", {}, shown, rest > 0 && element("li", { class: "soft" }, words.more(rest)));
 }
@@ -40,9 +53,19 @@ function wayToRows(map, chosen) {
   const column = map.colours.cluster;
   const codes = [...new Set(chosen.map((point) => column.codes[point]))].filter((code) => column.ids[code]);
   if (!codes.length) return [element("span", { class: "soft" }, words.noneBecame), null];
-  if (codes.length > MOST_INSTRUCTIONS) return [element("span", { class: "soft" }, words.tooMany(codes.length, MOST_INSTRUCTIONS)), null];
+  if (codes.length > MOST_INSTRUCTIONS)
+    return [element("span", { class: "soft" }, words.tooMany(codes.length, MOST_INSTRUCTIONS)), null];
   const query = new URLSearchParams(codes.map((code) => ["instruction", column.ids[code]]));
   const link = element("a", { class: "button primary", href: `/gallery?${query}` }, words.toGallery);
   const alone = chosen.length === 1 && map.text[chosen[0]] !== column.values[codes[0]];
-  return [link, alone && element("p", { class: "became" }, element("span", { class: "soft" }, words.became), element("span", {}, column.values[codes[0]]))];
+  return [
+    link,
+    alone &&
+      element(
+        "p",
+        { class: "became" },
+        element("span", { class: "soft" }, words.became),
+        element("span", {}, column.values[codes[0]]),
+      ),
+  ];
 }

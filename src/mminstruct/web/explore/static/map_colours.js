@@ -1,7 +1,28 @@
-// Colours of points: one for each value of few, or a ramp for a number. All have to be seen on a light and a dark ground.
+// Colours of points: one for each value of few, or a ramp for a number; all are seen on a light and a dark ground.
 
-const FIXED = ["#4e79d9", "#e0792b", "#2f9e6b", "#d1495b", "#8b62c9", "#b08a12", "#1c9cb3", "#c45aa0", "#7a8f2a", "#a3664a", "#5b84b1", "#e0667e"];
-const TONES = { kept: "#2f9e6b", benchmark: "#4e79d9", held_out: "#c98a1b", rejected: "#d1495b", waiting: "#8a92a0", raw: "#7f9bd6", final: "#e0792b" };
+const FIXED = [
+  "#4e79d9",
+  "#e0792b",
+  "#2f9e6b",
+  "#d1495b",
+  "#8b62c9",
+  "#b08a12",
+  "#1c9cb3",
+  "#c45aa0",
+  "#7a8f2a",
+  "#a3664a",
+  "#5b84b1",
+  "#e0667e",
+];
+const TONES = {
+  kept: "#2f9e6b",
+  benchmark: "#4e79d9",
+  held_out: "#c98a1b",
+  rejected: "#d1495b",
+  waiting: "#8a92a0",
+  raw: "#7f9bd6",
+  final: "#e0792b",
+};
 export const NONE = "#8a92a0";
 const GOLDEN_ANGLE = 137.508; // degrees: hues that far apart stay apart, however many there are
 const RAMP = ["#3b4cc0", "#4f8bd0", "#35a7a0", "#68b65a", "#c9b02f", "#e0792b", "#c93a3a"];
@@ -21,7 +42,9 @@ export function coloursOf(column) {
 export function orderOf(column) {
   const counts = countsOf(column);
   const codes = column.values.map((_, code) => code);
-  return codes.sort((one, other) => isNothing(column, one) - isNothing(column, other) || counts[other] - counts[one] || one - other);
+  return codes.sort(
+    (one, other) => isNothing(column, one) - isNothing(column, other) || counts[other] - counts[one] || one - other,
+  );
 }
 
 /** How many points have each value. */

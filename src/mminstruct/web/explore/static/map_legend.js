@@ -7,7 +7,7 @@ import { words as badgeWords } from "./words/badges.js";
 
 const SEEKS_FROM = 12; // entries
 
-/** Fills `place` with the entries of a column; `off` is the set of codes switched off, `change()` hears of each change. */
+/** Fills `place` with a column's entries; `off` is the set of codes switched off, `change()` hears of each change. */
 export function drawLegend(place, name, column, off, change) {
   const [counts, colours, order] = [countsOf(column), coloursOf(column), orderOf(column)];
   const boxes = new Map();
@@ -17,7 +17,11 @@ export function drawLegend(place, name, column, off, change) {
     all.hidden = !off.size;
     change();
   };
-  const all = element("button", { type: "button", class: "small", hidden: !off.size, onclick: () => (off.clear(), reflect()) }, words.all);
+  const all = element(
+    "button",
+    { type: "button", class: "small", hidden: !off.size, onclick: () => (off.clear(), reflect()) },
+    words.all,
+  );
   for (const code of order) {
     const box = element("input", { type: "checkbox", checked: !off.has(code) });
     boxes.set(code, box);
@@ -31,9 +35,18 @@ export function drawLegend(place, name, column, off, change) {
 
 /** Fills `place` with the range of a number. */
 export function drawRange(place, low, high) {
-  const bar = element("div", { class: "ramp", role: "img", "aria-label": words.scoreRange(low.toFixed(2), high.toFixed(2)) });
+  const bar = element("div", {
+    class: "ramp",
+    role: "img",
+    "aria-label": words.scoreRange(low.toFixed(2), high.toFixed(2)),
+  });
   bar.style.background = gradient();
-  const ends = element("div", { class: "ramp-ends" }, element("span", {}, low.toFixed(2)), element("span", {}, high.toFixed(2)));
+  const ends = element(
+    "div",
+    { class: "ramp-ends" },
+    element("span", {}, low.toFixed(2)),
+    element("span", {}, high.toFixed(2)),
+  );
   fill(place, element("div", { class: "legend-head" }, element("h2", {}, words.legend)), bar, ends);
 }
 
@@ -55,12 +68,27 @@ function entry(label, box, colour, count, only) {
     "li",
     { dataset: { label: label.toLowerCase() } },
     element("label", {}, box, swatch, text, element("span", { class: "n" }, number(count))),
-    element("button", { type: "button", class: "quiet only", title: words.only, "aria-label": `${words.only}: ${label}`, onclick: only }, "◎"),
+    element(
+      "button",
+      {
+        type: "button",
+        class: "quiet only",
+        title: words.only,
+        "aria-label": `${words.only}: ${label}`,
+        onclick: only,
+      },
+      "◎",
+    ),
   );
 }
 
 function seeker(list) {
-  const field = element("input", { type: "search", class: "seeker", "aria-label": words.seek, placeholder: words.seek });
+  const field = element("input", {
+    type: "search",
+    class: "seeker",
+    "aria-label": words.seek,
+    placeholder: words.seek,
+  });
   field.addEventListener("input", () => {
     const wanted = field.value.trim().toLowerCase();
     for (const line of list.children) line.hidden = !line.dataset.label.includes(wanted);

@@ -15,12 +15,18 @@ export function drawList(place, which, map) {
   const rows = orderOf(column).map((code) => {
     const label = labelOf(name, column, code);
     const linked = column.ids[code] && !isNothing(column, code);
-    const shown = linked ? element("a", { href: `/gallery?instruction=${encodeURIComponent(column.ids[code])}` }, label) : label;
+    const shown = linked
+      ? element("a", { href: `/gallery?instruction=${encodeURIComponent(column.ids[code])}` }, label)
+      : label;
     const cells = [number(counts[code]), number(bad[code])].map((text) => element("td", { class: "number" }, text));
     return element("tr", {}, element("td", {}, shown), element("td", {}, categories[code]), cells);
   });
   const heads = [words.columns.instruction, words.columns.category, words.columns.n, words.columns.rejected];
-  const head = element("tr", {}, heads.map((text, at) => element("th", { scope: "col", class: at > 1 ? "number" : null }, text)));
+  const head = element(
+    "tr",
+    {},
+    heads.map((text, at) => element("th", { scope: "col", class: at > 1 ? "number" : null }, text)),
+  );
   const table = element("table", {}, element("thead", {}, head), element("tbody", {}, rows));
   fill(place, element("summary", {}, words.list[which]), element("div", { class: "scrolls" }, table));
 }

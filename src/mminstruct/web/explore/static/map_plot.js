@@ -5,7 +5,12 @@ import createScatterplot from "./vendor/regl-scatterplot.js";
 const STEP = 0.2; // of the view, that a key moves it
 const ZOOM = 1.5;
 const MARGIN = 0.92; // of the stage, that the whole map fills
-const SIZES = [[500, 9], [5000, 6], [50000, 4], [Infinity, 2.5]]; // up to so many points, CSS pixels of one
+const SIZES = [
+  [500, 9],
+  [5000, 6],
+  [50000, 4],
+  [Infinity, 2.5],
+]; // up to so many points, CSS pixels of one
 
 /** Whether this browser can draw: WebGL is there, with the textures that hold the points. */
 export function canDraw() {
@@ -17,11 +22,13 @@ export function canDraw() {
   }
 }
 
-/** A plot in `canvas`. `on` hears: hover(point or null), moved(), click(point), chosen(points of the lasso), cleared(). */
+/** A plot in `canvas`. `on` hears: hover(point or null), moved(), click(point), chosen(points), cleared(). */
 export function makePlot(canvas, on) {
   const { width, height } = canvas.getBoundingClientRect();
   const plot = createScatterplot({
-    canvas, width, height,
+    canvas,
+    width,
+    height,
     lassoColor: colourOf("--accent"),
     pointColorActive: colourOf("--accent"),
     pointColorHover: colourOf("--ink"),
@@ -53,13 +60,19 @@ export function makePlot(canvas, on) {
     const sameplace = drawn === map;
     drawn = map;
     plot.set({
-      colorBy: "valueA", pointColor: shades.colours,
+      colorBy: "valueA",
+      pointColor: shades.colours,
       ...(large ? { sizeBy: "valueB", pointSize: [size, size * 2] } : { sizeBy: null, pointSize: size }),
       ...(map.n > 5000 ? { opacityBy: "density" } : { opacityBy: null, opacity: 0.85 }),
     });
     await plot.draw(
       { x: map.x, y: map.y, z: shades.z, w: large ?? new Float32Array(map.n) },
-      { zDataType: shades.kind, wDataType: "categorical", filter: shown ?? undefined, spatialIndex: sameplace ? plot.get("spatialIndex") : undefined },
+      {
+        zDataType: shades.kind,
+        wDataType: "categorical",
+        filter: shown ?? undefined,
+        spatialIndex: sameplace ? plot.get("spatialIndex") : undefined,
+      },
     );
     if (!sameplace) whole();
   }
@@ -114,7 +127,11 @@ export function makePlot(canvas, on) {
   }
 
   return {
-    draw, pan, zoom, whole, central,
+    draw,
+    pan,
+    zoom,
+    whole,
+    central,
     screenPosition: (point) => plot.getScreenPosition(point),
     inView: () => [...plot.get("pointsInView")],
     select: (points) => plot.select(points, { preventEvent: true }),
@@ -124,8 +141,10 @@ export function makePlot(canvas, on) {
     show: (points) => (points ? plot.filter(points) : plot.unfilter()),
     dress: () =>
       plot.set({
-        lassoColor: colourOf("--accent"), pointColorActive: colourOf("--accent"),
-        pointColorHover: colourOf("--ink"), backgroundColor: colourOf("--surface"),
+        lassoColor: colourOf("--accent"),
+        pointColorActive: colourOf("--accent"),
+        pointColorHover: colourOf("--ink"),
+        backgroundColor: colourOf("--surface"),
       }),
   };
 }
@@ -144,7 +163,10 @@ function colourOf(name) {
   const probe = document.createElement("span");
   probe.style.color = `var(${name})`;
   document.body.append(probe);
-  const found = getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map((value) => Number(value) / 255);
+  const found = getComputedStyle(probe)
+    .color.match(/[\d.]+/g)
+    .slice(0, 3)
+    .map((value) => Number(value) / 255);
   probe.remove();
   return [...found, 1];
 }

@@ -27,9 +27,15 @@ function ofSample(map, point) {
   return [
     picture(map.image.ids[map.image.codes[point]]),
     element(
-      "div", { class: "told" },
+      "div",
+      { class: "told" },
       element("p", {}, map.colours.instruction.values[map.colours.instruction.codes[point]]),
-      element("p", { class: "badges" }, badge(label, { kept: "good", rejected: "bad", held_out: "warn", benchmark: "accent" }[status]), reason && badge(reason.replaceAll("_", " "), "bad")),
+      element(
+        "p",
+        { class: "badges" },
+        badge(label, { kept: "good", rejected: "bad", held_out: "warn", benchmark: "accent" }[status]),
+        reason && badge(reason.replaceAll("_", " "), "bad"),
+      ),
       score !== null && element("p", { class: "soft" }, words.score(score)),
     ),
   ];
@@ -41,9 +47,15 @@ function ofInstruction(map, point) {
   const told = labelOf("kind", kind, kind.codes[point]);
   const why = reason.values[reason.codes[point]];
   return element(
-    "div", { class: "told" },
+    "div",
+    { class: "told" },
     element("p", {}, map.text[point]),
-    element("p", { class: "badges" }, badge(told, { final: "warn", rejected: "bad" }[kind.values[kind.codes[point]]]), why && badge(why.replaceAll("_", " "), "bad")),
+    element(
+      "p",
+      { class: "badges" },
+      badge(told, { final: "warn", rejected: "bad" }[kind.values[kind.codes[point]]]),
+      why && badge(why.replaceAll("_", " "), "bad"),
+    ),
     cluster.ids[cluster.codes[point]] && became !== map.text[point] && element("p", { class: "soft" }, `→ ${became}`),
     why && element("p", { class: "soft text" }, map.detail[point]),
   );

@@ -9,9 +9,12 @@ export const words = {
   about: {
     samples: "Each point is an answer, placed by its image: images that the match finds alike are near each other.",
     instructions:
-      "Each point is an instruction: small ones were written for single images, large ones are the general instructions that they became.",
+      "Each point is an instruction: small ones were written for single images, large ones are what they became.",
   },
-  points: { samples: (count) => n(count, "answer", "answers"), instructions: (count) => n(count, "instruction", "instructions") },
+  points: {
+    samples: (count) => n(count, "answer", "answers"),
+    instructions: (count) => n(count, "instruction", "instructions"),
+  },
   canvas: (what) => `Map of ${what}. The list below it holds the same groups as text.`,
   colour: "Colour by",
   colours: {
@@ -46,19 +49,27 @@ export const words = {
   toGallery: "Show in the gallery",
   clearChoice: "Clear",
   noneBecame: "None of them became a general instruction.",
-  tooMany: (count, most) => `They became ${number(count)} instructions; choose points of at most ${number(most)} to see their rows.`,
+  tooMany: (count, most) =>
+    `They became ${number(count)} instructions; choose points of at most ${number(most)} to see their rows.`,
   more: (count) => `and ${number(count)} more`,
   became: "Became",
   cluster: "Its rows in the gallery",
   close: "Close",
   score: (value) => `match score ${value.toFixed(2)}`,
-  computing: { samples: "The map of the samples is being laid out …", instructions: "The map of the instructions is being laid out …" },
-  computingWhy: "It is made once and kept with the run. A few thousand points take some seconds, hundreds of thousands a minute or two.",
+  computing: {
+    samples: "The map of the samples is being laid out …",
+    instructions: "The map of the instructions is being laid out …",
+  },
+  computingWhy:
+    "It is made once and kept with the run: some thousand points take seconds, hundreds of thousands a minute or two.",
   impossible: { samples: "No map of the samples", instructions: "No map of the instructions" },
   again: "Try again",
   noWebGL: "This browser cannot draw the map",
-  noWebGLWhy:
-    "The map is drawn with WebGL, which is missing or switched off here. Switch hardware acceleration on in the browser’s settings, or open this address in another browser. The list below needs none of it.",
+  noWebGLWhy: [
+    "The map is drawn with WebGL, which is missing or switched off here.",
+    "Switch hardware acceleration on in the browser’s settings, or open this address in another browser.",
+    "The list below needs none of it.",
+  ].join(" "),
   list: { samples: "Instructions as a list", instructions: "Clusters as a list" },
   columns: { instruction: "Instruction", category: "Category", n: "Points", kept: "Kept", rejected: "Rejected" },
   changed: "The map was made anew; this is the new one.",
