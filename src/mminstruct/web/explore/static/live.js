@@ -7,13 +7,14 @@ import { api, element, fill, main, openShell, problem } from "./shell.js";
 import { words } from "./words/live.js";
 
 const EVERY_MS = 2000;
-const EVERY_MS_AT_REST = 10000; // no process works on the run; one may begin
+const EVERY_MS_AT_REST = 10000; // no process works on the run, and nothing has changed; one may begin
 
 const about = await openShell("live", words.title);
 const parts = layOut();
-let drawn = {}; // part → the JSON that stands there
+const drawn = {}; // part → the JSON that stands there
 let timer = 0;
 let asking = false;
+let hasChanged = false; // anything, by the last answer
 
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : look()));
 look();
@@ -40,8 +41,9 @@ async function look() {
   try {
     const found = await api("/api/live", { signal: AbortSignal.timeout(30000) });
     fill(parts.trouble);
+    hasChanged = false;
     draw(found);
-    if (!found.running) every_ms = EVERY_MS_AT_REST;
+    if (!found.running && !hasChanged) every_ms = EVERY_MS_AT_REST;
   } catch (error) {
     fill(parts.trouble, problem(error, look));
   }
@@ -65,6 +67,7 @@ function once(name, content, drawPart) {
   const text = JSON.stringify(content);
   if (drawn[name] === text) return;
   drawn[name] = text;
+  hasChanged = true;
   drawPart(parts[name], content);
 }
 
