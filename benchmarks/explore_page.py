@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="folder of a finished run")
     run = parser.parse_args().run
-    with explorer(run) as (address, ready_s):
+    with explorer(run) as (address, ready_s):  # what a busy machine measures says nothing: look at the load
         while not ask(address, "/api/search/status")["ready"]:
             time.sleep(0.5)
         about, kept = ask(address, "/api/about"), ask(address, "/api/items?status=kept&size=1")["total"]
@@ -121,7 +122,7 @@ def main() -> None:
 `python benchmarks/explore_page.py RUN`: {machine(["playwright", "duckdb", "starlette", "uvicorn"])}.
 
 A run of {about["n_items"]:,} rows, {kept:,} of them training samples, on a local disk; Chromium on the same machine,
-which draws without a GPU. Milliseconds from the start of the navigation, median of {N_VIEWS} views with an empty cache
+which draws without a GPU; load at the end {", ".join(f"{load:.1f}" for load in os.getloadavg())}. Milliseconds from the start of the navigation, median of {N_VIEWS} views with an empty cache
 (the slowest in brackets). From the start of `mminstruct explore` to its first answer with rows: {ready_s:.1f} s.
 
 | page | {" | ".join(MARKS)} |

@@ -15,7 +15,7 @@ export function provenance(story, words) {
     part("match", words, story.match, () => match(story, words)),
     part("cluster", words, story.cluster?.members?.length || story.cluster?.seeds?.length, () => cluster(story, words)),
     part("exemplars", words, story.exemplars?.length, () => exemplars(story.exemplars, words)),
-    part("prompt", words, story.prompt?.length || story.reply, () => asked(story, words)),
+    part("prompt", words, story.prompt?.length || story.reply || story.request?.note, () => asked(story, words)),
     part("described", words, story.description_request ?? story.description_check, () => described(story, words)),
     part("ids", words, true, () => identifiers(story, words)),
   ].filter(Boolean);

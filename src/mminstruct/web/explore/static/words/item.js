@@ -27,7 +27,7 @@ export const words = {
   },
   outcomes: { passed: "Passed", failed: "Failed", "not applicable": "Not applicable", skipped: "Off" },
   drawn: "drawn",
-  matched: (score, rank, encoder) => `Similarity ${score.toFixed(3)} by ${encoder}${ranked(rank)}.`,
+  matched: (score, rank, encoder) => `Similarity ${score.toFixed(3)}${ranked(rank)}, by the encoder “${encoder}”.`,
   drawnAtRandom: "An instruction is drawn at random among those near the image; these are the nearest.",
   noRunnersUp: "The instructions that came near are not known.",
   seen: (shown, n) =>
