@@ -116,14 +116,15 @@ def main() -> None:
             time.sleep(0.5)
         about, kept = ask(address, "/api/about"), ask(address, "/api/items?status=kept&size=1")["total"]
         rows = measure(address)
+    load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
     RESULTS.write_text(
         f"""# From the address to the first cards
 
 `python benchmarks/explore_page.py RUN`: {machine(["playwright", "duckdb", "starlette", "uvicorn"])}.
 
 A run of {about["n_items"]:,} rows, {kept:,} of them training samples, on a local disk; Chromium on the same machine,
-which draws without a GPU; load at the end {", ".join(f"{load:.1f}" for load in os.getloadavg())}. Milliseconds from the start of the navigation, median of {N_VIEWS} views with an empty cache
-(the slowest in brackets). From the start of `mminstruct explore` to its first answer with rows: {ready_s:.1f} s.
+which draws without a GPU; load at the end {load}. Milliseconds from the start of the navigation, median of {N_VIEWS}
+views with an empty cache (the slowest in brackets). From the start of `mminstruct explore` to its first answer with rows: {ready_s:.1f} s.
 
 | page | {" | ".join(MARKS)} |
 |---|{"---:|" * len(MARKS)}
