@@ -124,7 +124,8 @@ def main() -> None:
 
 A run of {about["n_items"]:,} rows, {kept:,} of them training samples, on a local disk; Chromium on the same machine,
 which draws without a GPU; load at the end {load}. Milliseconds from the start of the navigation, median of {N_VIEWS}
-views with an empty cache (the slowest in brackets). From the start of `mminstruct explore` to its first answer with rows: {ready_s:.1f} s.
+views with an empty cache (the slowest in brackets). From the start of `mminstruct explore` to its first answer with
+rows: {ready_s:.1f} s.
 
 | page | {" | ".join(MARKS)} |
 |---|{"---:|" * len(MARKS)}
