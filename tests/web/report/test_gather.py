@@ -82,7 +82,7 @@ class TestByHand:
 
     def test_lengths(self, run_report: RunReport) -> None:
         spreads = {spread.name: spread for spread in run_report.lengths}
-        assert (spreads["raw instructions"].n, spreads["final instructions"].n) == (5, 3)
+        assert (spreads["raw instructions"].n, spreads["general instructions"].n) == (5, 3)
         kept, rejected = spreads["answers kept"], spreads["answers rejected"]
         assert (kept.n, kept.least, kept.median, kept.mean, kept.most) == (8, 15, 25, 30.0, 45)
         assert (rejected.n, rejected.median) == (1, 5)

@@ -17,7 +17,7 @@ _MOST_WORDS = 20_000  # of one text; longer ones count as so long, lest one repl
 def length_spreads(tables: Tables) -> list[Spread]:
     """Return the lengths by kind of text; a kind that the run has none of is left out."""
     raw = _tally("raw instructions", tables.raw_instructions.columns(["text"]))
-    final = _tally("final instructions", tables.instructions.columns(["text"]))
+    final = _tally("general instructions", tables.instructions.columns(["text"]))
     kept = _tally("answers kept", tables.kept.columns(["answer"]))
     rejected = _tally("answers rejected", tables.kept.reject_columns(["raw_text"]))
     spreads = (raw.spread(final), final.spread(raw), kept.spread(rejected), rejected.spread(kept))

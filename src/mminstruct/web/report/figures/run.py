@@ -14,6 +14,7 @@ from mminstruct.web.report.figures.texts import hover, label
 from mminstruct.web.report.figures.words import Words, words_of
 
 _MOST_RANKS = 1000  # bars that a figure can show; of more instructions, the most used ones
+_FEWEST_DRAWN = 5  # texts: of fewer a curve says nothing that the table does not
 _ROW = 26  # pixels of a horizontal bar
 
 
@@ -87,12 +88,12 @@ def lengths_figure(lengths: Sequence[Spread]) -> Figure | None:
         [spread for spread in lengths if spread.name.endswith("instructions")],
         [spread for spread in lengths if spread.name.startswith("answers")],
     ]
-    panels = [panel for panel in panels if panel]
+    panels = [drawn for panel in panels if (drawn := [spread for spread in panel if spread.n >= _FEWEST_DRAWN])]
     if not panels:
         return None
     words = words_of("lengths")
     figure = make_subplots(1, len(panels), horizontal_spacing=0.1)
-    colours = {"raw instructions": SOFT, "final instructions": ACCENT, "answers kept": ACCENT}
+    colours = {"raw instructions": SOFT, "general instructions": ACCENT, "answers kept": ACCENT}
     for column, panel in enumerate(panels, 1):
         for spread in panel:
             name = words[spread.name].format(n=f"{spread.n:,}")
