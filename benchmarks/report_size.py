@@ -28,6 +28,7 @@ from harness import HERE, machine
 from mminstruct.imaging import image_hash
 from mminstruct.pipeline.run import Run
 from mminstruct.rows import Answer, Image, RawInstruction
+from mminstruct.rows import content_id as hashed
 
 RESULTS = HERE / "results" / "report_size.md"
 _WORDS = """harbour bicycle window market lantern river quiet morning stone garden violin orange kettle mountain paper
@@ -69,7 +70,7 @@ def make_run(folder: Path, n_images: int) -> None:
             return
         raws = [
             RawInstruction(
-                large_run.hashed(f"r{number}"), f"Write {_FORMS[number % 9]} about {words(number, 4)}.",
+                hashed(f"r{number}"), f"Write {_FORMS[number % 9]} about {words(number, 4)}.",
                 large_run.image_id(number % n_images), ["s"], "stub", "r",
             )
             for number in range(large_run.N_RAW)

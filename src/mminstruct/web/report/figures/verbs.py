@@ -26,17 +26,7 @@ def verbs_figure(verbs: Sequence[VerbObject], count_samples: bool) -> Figure | N
             objects[label(line.object) or words["no_object"]] = n
     if not counts:
         return None
-    ids, labels, parents, values, colours = [], [], [], [], []
-    grouped = _grouped(counts, words)
-    for place, (verb, objects) in enumerate(grouped.items()):
-        rows = [(verb, verb, "", sum(objects.values()))]
-        rows += [(f"{verb}/{name}", name, verb, n) for name, n in objects.items()]
-        for row_id, name, parent, value in rows:
-            ids.append(row_id)
-            labels.append(name)
-            parents.append(parent)
-            values.append(value)
-            colours.append(SERIES[place % len(SERIES)])
+    ids, labels, parents, values, colours = _sectors(_grouped(counts, words))
     total = sum(value for parent, value in zip(parents, values, strict=True) if not parent)
     unit = words["samples" if count_samples else "instructions"]
     told = [
@@ -62,6 +52,17 @@ def verbs_figure(verbs: Sequence[VerbObject], count_samples: bool) -> Figure | N
     )
     figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4})
     return finished(figure, 480)
+
+
+def _sectors(counts: dict[str, dict[str, int]]) -> tuple[list[str], list[str], list[str], list[int], list[str]]:
+    """Return the sectors' ids, names, parents' ids, values and colours: each verb, and after it its objects."""
+    rows = []
+    for place, (verb, objects) in enumerate(counts.items()):
+        colour = SERIES[place % len(SERIES)]
+        rows.append((verb, verb, "", sum(objects.values()), colour))
+        rows += [(f"{verb}/{name}", name, verb, n, colour) for name, n in objects.items()]
+    ids, labels, parents, values, colours = (list(column) for column in zip(*rows, strict=True))
+    return ids, labels, parents, values, colours
 
 
 def _grouped(counts: dict[str, dict[str, int]], words: Words) -> dict[str, dict[str, int]]:
