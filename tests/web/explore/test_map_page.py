@@ -102,7 +102,7 @@ def test_the_keyboard_alone_opens_a_row_and_chooses(browser: Browser, address: s
         page.keyboard.press("Escape")
         expect(page.locator(".chosen")).to_be_hidden()
         page.keyboard.press("Enter")
-        expect(page.locator("dialog.sample .story")).to_be_visible()
+        expect(page.locator("dialog.sample .story")).to_be_visible(timeout=60_000)
         page.keyboard.press("Escape")
         expect(page.locator("dialog.sample")).to_be_hidden()
 

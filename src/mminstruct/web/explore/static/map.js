@@ -205,7 +205,7 @@ function click(point) {
 
 function openOne(point) {
   hover(null);
-  sample.show(state.map.ids[point], []).catch((error) => announce(error.message));
+  sample.show(state.map.ids[point], []);
 }
 
 function openCentral() {
