@@ -37,16 +37,18 @@ def main() -> None:
     lines = [
         "# The map's projection",
         "",
-        f"`python benchmarks/map_speed.py`: {machine(['numpy', 'scikit-learn'])}. {N_LANDMARKS:,} landmarks, one thread for t-SNE.",
+        f"`python benchmarks/map_speed.py`: {machine(['numpy', 'scikit-learn'])}. {N_LANDMARKS:,} landmarks, one thread "
+        "for t-SNE.",
         "",
-        "| rows | seconds | processor seconds | more memory, MB | trustworthiness | of PCA | neighbours kept | by PCA |",
+        "| rows | seconds | processor seconds | more memory, MB | trustworthiness | of PCA | neighbours kept | "
+        "by PCA |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for n in [int(word) for word in sys.argv[1:]] or SIZES:
         found = json.loads(subprocess.check_output([sys.executable, __file__, "--one", str(n)]))
         lines.append(
-            f"| {n:,} | {found['seconds']:.1f} | {found['processor']:.1f} | {found['megabytes']:.0f} | {found['trust']:.3f} | "
-            f"{found['trust_pca']:.3f} | {found['kept']:.1%} | {found['kept_pca']:.1%} |"
+            f"| {n:,} | {found['seconds']:.1f} | {found['processor']:.1f} | {found['megabytes']:.0f} | "
+            f"{found['trust']:.3f} | {found['trust_pca']:.3f} | {found['kept']:.1%} | {found['kept_pca']:.1%} |"
         )
         print(lines[-1], flush=True)
     RESULTS.write_text("\n".join(lines) + "\n")
