@@ -37,8 +37,8 @@ def main() -> None:
     lines = [
         "# The map's projection",
         "",
-        f"`python benchmarks/map_speed.py`: {machine(['numpy', 'scikit-learn'])}. {N_LANDMARKS:,} landmarks, one thread "
-        "for t-SNE.",
+        f"`python benchmarks/map_speed.py`: {machine(['numpy', 'scikit-learn'])}. {N_LANDMARKS:,} landmarks, one "
+        "thread for t-SNE.",
         "",
         "| rows | seconds | processor seconds | more memory, MB | trustworthiness | of PCA | neighbours kept | "
         "by PCA |",

@@ -208,7 +208,7 @@ class TestFaultsOfTheDisk:
         assert standing(tmp_path) == {}
 
     def test_a_folder_that_cannot_be_made_is_told(self, tmp_path: Path) -> None:
-        (tmp_path / "explore").write_text("a file in the way")
+        (tmp_path / FOLDER).write_text("a file in the way")
         with pytest.raises(RunError, match="could not be written to"):
             DecisionDesk(str(tmp_path)).decide(Draft("s1", "keep", "Ada"), SHOWN)
 

@@ -19,7 +19,8 @@ from mminstruct.bench.rows import BenchmarkQuestion, Judgment, answers_id
 MODELS = ("heron-34b", "plover-13b", "sparrow-7b")
 INJECTION = "<script>alert('answer')</script><img src=x onerror=\"alert('image')\"><b>bold</b>"
 _INSTRUCTIONS = ("Write a poem about the image.", "Plan a trip to the place in the image.", "Describe its mood.")
-_WORDS = "the harbour lies quiet while a red kite climbs over many boats and nobody looks up at it yet".split()
+_SENTENCE = "the harbour lies quiet while a red kite climbs over many boats and nobody looks up at it yet"
+_WORDS = _SENTENCE.split()
 
 
 def make_judged_benchmark(folder: Path, n_questions: int = 12, models: Sequence[str] = MODELS) -> Benchmark:

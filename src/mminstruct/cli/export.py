@@ -105,9 +105,7 @@ def _tell_review(review: ReviewTally, run_dir: str, only: bool) -> None:
         if count:
             click.echo(f"Decisions not applied, for they are {what}: {count:,}.")
     if review.n_passed_over:
-        click.echo(
-            f"Lines in {run_dir}/explore/decisions that hold no decision, passed over: {review.n_passed_over:,}."
-        )
+        click.echo(f"Lines in {run_dir}/decisions that hold no decision, passed over: {review.n_passed_over:,}.")
 
 
 def _tell_that_there_are_decisions(run_dir: str) -> None:

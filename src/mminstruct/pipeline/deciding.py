@@ -200,7 +200,7 @@ def _new_file(run_dir: str) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}.jsonl"
     file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-    for parent in (folder, *folder.parents[:2]):  # decisions, explore and the run: any of them may be new
+    for parent in (folder, folder.parent):  # either may be new
         _sync_folder(parent)
     return file
 

@@ -1,6 +1,6 @@
 """What people decided about single rows of a run, and which of their decisions stand.
 
-    RUN/explore/decisions/20261130T160405-1c6f0a92.jsonl   one file a process that takes decisions, one line a decision
+    RUN/decisions/20261130T160405-1c6f0a92.jsonl   one file a process that takes decisions, one line a decision
 
 JSON Lines and not Parquet, for a decision has to be on disk before it is confirmed: a line is one append and one sync,
 and a kill can tear the last line alone, where a Parquet file without its foot is lost whole. No file has two writers,
@@ -20,7 +20,7 @@ from mminstruct.errors import RunError
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import content_id
 
-FOLDER = "explore/decisions"
+FOLDER = "decisions"  # not in explore/, whose files can all be made again
 
 
 class Choice(StrEnum):

@@ -20,8 +20,8 @@ from mminstruct.rows import Reason, Reject
 from mminstruct.web.explore.filters import read_filters
 from mminstruct.web.explore.items import items_of
 from mminstruct.web.explore.library import RunExplorer
-from mminstruct.web.explore.own_folder import OwnFolder
 from mminstruct.web.explore.replies import Refused
+from mminstruct.web.own_folder import OwnFolder
 from support.explored_run import N_IMAGES, ROWS
 
 

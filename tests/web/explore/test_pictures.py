@@ -21,9 +21,9 @@ from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Image, content_id
 from mminstruct.web.explore.app import run_app
 from mminstruct.web.explore.library import RunExplorer
-from mminstruct.web.explore.own_folder import OwnFolder
 from mminstruct.web.explore.safety import Guard
 from mminstruct.web.explore.thumbnails import Thumbnails
+from mminstruct.web.own_folder import OwnFolder
 from support.browser import served
 from support.explored_run import CHANGED, GONE, ROWS
 from support.http_asking import Told, ask

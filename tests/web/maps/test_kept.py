@@ -16,17 +16,17 @@ import pytest
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.story import open_run
 from mminstruct.rows import RawInstruction
-from mminstruct.web.explore.own_folder import OwnFolder
 from mminstruct.web.maps import kept
 from mminstruct.web.maps.instruction_map import InstructionMap
 from mminstruct.web.maps.kept import kept_image_points, kept_instruction_map
 from mminstruct.web.maps.sample_map import ImagePoints
+from mminstruct.web.own_folder import OwnFolder
 
 _WRITER = """
 import sys
 import numpy as np
 import pyarrow as pa
-from mminstruct.web.explore.own_folder import OwnFolder
+from mminstruct.web.own_folder import OwnFolder
 from mminstruct.web.maps.kept import _keep
 own, xy = OwnFolder(sys.argv[1]), np.zeros((200_000, 2), np.float32)
 ids = pa.array([f"{number:016x}" for number in range(len(xy))])

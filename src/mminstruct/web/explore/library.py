@@ -20,13 +20,13 @@ from mminstruct.errors import RunError
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.story import open_run
 from mminstruct.web.explore.decided import Decided
-from mminstruct.web.explore.own_folder import OwnFolder
 from mminstruct.web.explore.parts import Parts, State, Unit
 from mminstruct.web.explore.query import Query
 from mminstruct.web.explore.replies import Refused
 from mminstruct.web.explore.rows_table import load_units, load_whole_tables, open_database
 from mminstruct.web.explore.search import Search
 from mminstruct.web.explore.selections import Selections
+from mminstruct.web.own_folder import OwnFolder
 
 _LOOK_EVERY_S = 2.0
 _MOST_NEIGHBOURS = 50  # other runs that are named

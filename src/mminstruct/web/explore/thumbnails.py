@@ -6,7 +6,7 @@ import contextlib
 import threading
 from pathlib import Path
 
-from mminstruct.web.explore.own_folder import OwnFolder
+from mminstruct.web.own_folder import OwnFolder
 
 _FOLDER = "thumbnails"
 _MOST_BYTES = 512 * 2**20

@@ -18,10 +18,10 @@ from mminstruct.config.run import RunConfig
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import content_id
-from mminstruct.web.explore.own_folder import OwnFolder
 from mminstruct.web.maps.instruction_map import InstructionMap, instruction_map
 from mminstruct.web.maps.project import Points, Told
 from mminstruct.web.maps.sample_map import ImagePoints, image_points
+from mminstruct.web.own_folder import OwnFolder
 
 _WAY = "1"  # another number where the same tables come to give another map
 _INSTRUCTIONS, _IMAGES = "instruction_map", "image_map"

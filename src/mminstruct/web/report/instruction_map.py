@@ -10,9 +10,9 @@ from mminstruct.errors import MMInstructError
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Instruction
-from mminstruct.web.explore.own_folder import OwnFolder
 from mminstruct.web.maps import instruction_map as maps
 from mminstruct.web.maps.kept import kept_instruction_map
+from mminstruct.web.own_folder import OwnFolder
 from mminstruct.web.report.contents import InstructionMap, MapPoint
 
 _MOST_RAW = 4000  # dots that a browser draws and moves without delay

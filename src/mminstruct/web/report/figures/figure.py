@@ -35,6 +35,7 @@ def finished(figure: Any, height: int, least_width: int = 0) -> Figure:
         font={"family": _FONT, "size": 12, "color": INK},
         hoverlabel={"bgcolor": PAGE, "bordercolor": SOFT, "font": {"color": INK, "size": 12}, "align": "left"},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"} | figure.layout.legend.to_plotly_json(),
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": SOFT, "activecolor": INK},
         dragmode=figure.layout.dragmode or False,
     )
     axis = {"gridcolor": RULE, "linecolor": SOFT, "zerolinecolor": RULE, "automargin": True, "title_standoff": 6}
