@@ -17,6 +17,7 @@ const about = await openShell("gallery", words.title);
 const parts = layOut(about);
 let drawn = null; // the query of the cards that stand there, without `sample`
 let countedFor = null; // the filters whose counts stand there
+let loaded = Promise.resolve(); // once the cards of the address stand there
 let stopped = new AbortController();
 let shown = { items: [], page: 0, nPages: 0 };
 
@@ -42,7 +43,7 @@ async function show() {
   const opened = query.get("sample");
   query.delete("sample");
   if (drawn === query.toString()) return sample.show(opened, shown.items);
-  const loaded = load(query);
+  loaded = load(query);
   sample.show(opened, null); // the story need not wait for the cards behind it
   await loaded;
   return sample.show(here().get("sample"), shown.items);
@@ -135,7 +136,10 @@ function turn(step) {
 
 /** Opens the row `step` cards from `id`, on the next or the previous page where this one ends. */
 async function neighbour(id, step) {
-  const index = shown.items.findIndex((item) => item.id === id) + step;
+  await loaded; // whoever is fast may be on a page whose cards are still to come
+  const at = shown.items.findIndex((item) => item.id === id);
+  if (at < 0) return undefined; // its neighbours are on no page that is known
+  const index = at + step;
   const query = here();
   if (shown.items[index]) return go(changed(query, { sample: shown.items[index].id }), { replace: true });
   const page = shown.page + step;
