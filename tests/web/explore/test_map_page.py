@@ -21,7 +21,9 @@ NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHA
 _LAID_OUT_MS = 120_000  # a map is made on the first look
 _PAINTED = """() => {
     const canvas = document.querySelector(".stage canvas");
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
     let painted = 0;
     for (let at = 3; at < data.length; at += 4) painted += data[at] > 0;
     return painted;
