@@ -207,9 +207,9 @@ class TestFaultsOfTheDisk:
         monkeypatch.undo()
         assert standing(tmp_path) == {}
 
-    def test_a_folder_that_cannot_be_made_is_told(self, tmp_path: Path) -> None:
+    def test_a_file_in_the_folders_place_is_told(self, tmp_path: Path) -> None:
         (tmp_path / FOLDER).write_text("a file in the way")
-        with pytest.raises(RunError, match="could not be written to"):
+        with pytest.raises(RunError, match="Make it a readable folder"):
             DecisionDesk(str(tmp_path)).decide(Draft("s1", "keep", "Ada"), SHOWN)
 
     def test_a_file_that_was_removed_is_not_written_on(self, tmp_path: Path) -> None:
