@@ -39,6 +39,7 @@ def main() -> None:
         "",
         f"`python benchmarks/map_speed.py`: {machine(['numpy', 'scikit-learn'])}. {N_LANDMARKS:,} landmarks, one "
         "thread for t-SNE.",
+        "Where other programs keep the cores busy, processor seconds tell more than seconds.",
         "",
         "| rows | seconds | processor seconds | more memory, MB | trustworthiness | of PCA | neighbours kept | "
         "by PCA |",
