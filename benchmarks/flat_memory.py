@@ -5,7 +5,8 @@
 
 Real are: images (decoded and hashed), match (by the captions), answer (against a stub endpoint whose replies all
 differ), filter and split, each with its tables on disk; instructions and exemplars are made up. Every size is a process
-of its own, whose largest resident memory is noted at each stage's end. Then `status`, `show` of a sample and a run in
+of its own, whose largest resident memory and processor seconds are noted at each stage's end: other work on the machine
+lengthens the seconds of the clock, and those of the processor hardly. Then `status`, `show` of a sample and a run in
 which all is done are timed. Output: `benchmarks/results/flat_memory.md` and `docs/pictures/flat-memory.png`.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from answer_stage import exemplar_of, instructions, peak_mb
 from captioned_images import make_collection
@@ -38,6 +42,7 @@ from mminstruct.pipeline.tables import Folder
 RESULTS = HERE / "results" / "flat_memory.md"
 PICTURE = HERE.parent / "docs" / "pictures" / "flat-memory.png"
 MEASURED = ("images", "match", "answer", "filter", "split")
+N_SENTENCES = 3  # of an answer, each of twenty words
 PACKAGES = ("pyarrow", "Pillow", "numpy")
 # The sentence encoder is a tiny one, for a real one would take most of the time, and that in proportion to the images.
 CONFIG = """\
@@ -52,15 +57,26 @@ split: {{n_instructions: 3, images_per_instruction: 3, near_duplicate_similarity
 """
 
 
-class MemoryAtEnds(PlainProgress):
-    """Notes the largest resident memory when a stage ends."""
+class NotesAtEnds(PlainProgress):
+    """Notes, when a stage ends, the largest resident memory and the processor time since the stage before."""
 
-    peaks: dict[str, float]
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.peaks: dict[str, float] = {}
+        self.processor: dict[str, float] = {}  # seconds, user and system, of this process and its children
+        self._used = processor_s()
 
     def stage_ended(self, stage: str, record: StageRecord, skipped: bool) -> None:
-        """Note it."""
-        self.peaks[stage] = peak_mb()
+        """Note them."""
+        if not skipped:
+            used = processor_s()
+            self.peaks[stage], self.processor[stage], self._used = peak_mb(), used - self._used, used
         super().stage_ended(stage, record, skipped)
+
+
+def processor_s() -> float:
+    """Return the processor seconds of this process so far, user and system, with those of children that have ended."""
+    return sum(os.times()[:4])
 
 
 def steps() -> tuple[Step, ...]:
@@ -104,10 +120,10 @@ def save_tiny_encoder(folder: Path) -> None:
 
 def run_once(n_images: int) -> dict[str, Any]:
     """Run in the working folder, in which the config is, and return seconds and memory by stage."""
-    from rich.console import Console
+    import torch
 
-    progress = MemoryAtEnds(Console(stderr=True))
-    progress.peaks = {}
+    torch.set_num_threads(1)  # two would mostly wait for each other over so small an encoder
+    progress = NotesAtEnds(Console(stderr=True))
     config = load_config(Path("config.yaml"))
     manifest = asyncio.run(run_steps(config, steps(), progress))
     started = time.perf_counter()
@@ -115,6 +131,7 @@ def run_once(n_images: int) -> dict[str, Any]:
     return {
         "n_images": n_images,
         "seconds": {stage: manifest.stages[stage].seconds for stage in MEASURED},
+        "processor": {stage: progress.processor[stage] for stage in MEASURED},
         "n_kept": manifest.stages["filter"].n_out,
         "rejects": manifest.stages["filter"].rejects,
         "peaks": progress.peaks,
@@ -131,7 +148,10 @@ def timed(*command: str, cwd: Path) -> float:
 
 def measure(n_images: int, scratch: Path) -> dict[str, Any]:
     """Make a collection, run it in a process of its own, look at it, and remove it."""
-    with tempfile.TemporaryDirectory(dir=scratch) as name, stub_server("--latency-s", "0.02", "--varied") as stub:
+    with (
+        tempfile.TemporaryDirectory(dir=scratch) as name,
+        stub_server("--latency-s", "0.02", "--varied", str(N_SENTENCES)) as stub,
+    ):
         folder = Path(name)
         make_collection(folder, n_images)
         save_tiny_encoder(folder / "tiny-encoder")
@@ -171,28 +191,42 @@ def report(found: Sequence[dict[str, Any]]) -> str:
         "# A run's time and memory as its images grow",
         "",
         f"`python benchmarks/flat_memory.py`: {machine(PACKAGES)}.",
-        "Images of 96 pixels, one answer an image, a stub endpoint (20 ms) on the same cores, 256 in flight.",
+        "Images of 96 pixels, an answer of 60 words to each, a stub endpoint (20 ms) on the same cores, 256 in flight.",
         "",
-        "| images | " + " | ".join(f"{stage}, s" for stage in MEASURED) + " | all, s | images/s | to the size before | "
-        "peak MB | kept |",
-        "|---:|" + "---:|" * (len(MEASURED) + 5),
+        *_costs(found),
+        "",
+        "Processor seconds are those of the run's own process, user and system, without the stub's. Seconds of",
+        "the clock hold what else the machine had to do, which for each size may have been something else.",
+        "",
+        "Largest resident memory at the end of each stage, MB, and what looking takes:",
+        "",
+        "| images | " + " | ".join(MEASURED) + " | `status`, s | `show`, s | run with all done, s |",
+        "|---:|" + "---:|" * (len(MEASURED) + 3),
     ]
-    before: tuple[int, float] | None = None
-    for row in found:
-        seconds, n_images = [row["seconds"][stage] for stage in MEASURED], row["n_images"]
-        total = sum(seconds)
-        growth = f"{total / before[1]:.1f}× for {n_images / before[0]:.0f}×" if before else ""
-        cells = [*(f"{each:,.0f}" for each in seconds), f"{total:,.0f}", f"{n_images / total:,.0f}", growth]
-        lines.append(f"| {n_images:,} | {' | '.join(cells)} | {max(row['peaks'].values()):,.0f} | {row['n_kept']:,} |")
-        before = n_images, total
-    lines += ["", "Largest resident memory at the end of each stage, MB, and what looking takes:", ""]
-    lines += ["| images | " + " | ".join(MEASURED) + " | `status`, s | `show`, s | run with all done, s |"]
-    lines += ["|---:|" + "---:|" * (len(MEASURED) + 3)]
     for row in found:
         cells = [f"{row['peaks'][stage]:,.0f}" for stage in MEASURED]
         cells += [f"{row[name]:.2f}" for name in ("status_s", "show_s", "resume_s")]
         lines.append(f"| {row['n_images']:,} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _costs(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the table of seconds: two rows a size, by the clock and of the processor."""
+    lines = [
+        "| images | seconds | "
+        + " | ".join(MEASURED)
+        + " | all | images/s | to the size before | largest MB | answers kept |",
+        "|---:|---|" + "---:|" * (len(MEASURED) + 5),
+    ]
+    for before, row in zip([None, *found], found, strict=False):
+        for kind, name in (("clock", "seconds"), ("processor", "processor")):
+            total = sum(row[name].values())
+            growth = f"{total / sum(before[name].values()):.2f}×" if before else ""
+            cells = [f"{row['n_images']:,}", kind, *(f"{row[name][stage]:,.1f}" for stage in MEASURED)]
+            cells += [f"{total:,.1f}", f"{row['n_images'] / total:,.0f}", growth]
+            cells += [f"{max(row['peaks'].values()):,.0f}", f"{row['n_kept']:,}"] if kind == "clock" else ["", ""]
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def plot(found: Sequence[dict[str, Any]], path: Path) -> None:

@@ -54,7 +54,8 @@ class Endpoint:
     n_replies: int = 0
     times: array[float] = field(default_factory=lambda: array("d"))  # of the replies, by this process's clock
     reply: bytes = field(default_factory=lambda: _response("200 OK", json.dumps(_completion(_REPLY)).encode()))
-    sentences: list[str] = field(default_factory=list)  # if any, each reply is six of them
+    sentences: list[str] = field(default_factory=list)  # if any, each reply is some of them
+    n_sentences: int = 0  # of a reply
     dice: random.Random = field(default_factory=lambda: random.Random(0))
 
     def next_reply(self) -> bytes:
@@ -62,7 +63,7 @@ class Endpoint:
         self.n_replies += 1
         self.times.append(time.monotonic())
         if self.sentences:
-            text = " ".join(self.dice.sample(self.sentences, 6))
+            text = " ".join(self.dice.sample(self.sentences, self.n_sentences))
             return _response("200 OK", json.dumps(_completion(text)).encode())
         return self.reply.replace(_NUMBER.encode(), b"%08d" % self.n_replies, 1)
 
@@ -183,12 +184,13 @@ def main() -> None:
     parser.add_argument("--latency-s", type=float, default=0.05, help="seconds that a reply takes")
     parser.add_argument("--heavy-tail", type=float, nargs=2, metavar=("SHARE", "SECONDS"), help="slow replies")
     parser.add_argument("--stall", type=float, nargs=2, metavar=("NUMBER", "SECONDS"), help="one very slow reply")
-    parser.add_argument("--varied", action="store_true", help="replies that are no copies of each other")
+    parser.add_argument("--varied", type=int, metavar="N", help="replies of N sentences, no copies of each other")
     parser.add_argument("--limit", type=int, help="requests in flight beyond which the answer is 429")
     options = parser.parse_args()
     stall = options.stall and (int(options.stall[0]), options.stall[1])
     endpoint = Endpoint(latencies(options.latency_s, options.heavy_tail, stall), options.limit)
-    endpoint.sentences = varied_sentences() if options.varied else []
+    if options.varied:
+        endpoint.sentences, endpoint.n_sentences = varied_sentences(), options.varied
     asyncio.run(serve(endpoint, options.port))
 
 

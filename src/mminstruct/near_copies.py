@@ -16,6 +16,7 @@ near copy found.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -116,5 +117,10 @@ def split_words(text: str) -> list[str]:
     >>> split_words("Don't name 3 cats, name 4!")
     ['dont', 'name', '3', 'cats', 'name', '4']
     """
+    return list(_words_of(text))
+
+
+@functools.lru_cache(maxsize=64)  # every rule of the filter asks for the words of the same answer
+def _words_of(text: str) -> tuple[str, ...]:
     caseless = unicodedata.normalize("NFKC", text).casefold()
-    return _WORD.findall(_APOSTROPHES.sub("", caseless))
+    return tuple(_WORD.findall(_APOSTROPHES.sub("", caseless)))
