@@ -4,10 +4,11 @@
     python benchmarks/flat_memory.py --images 1000 10000            a quick look
 
 Real are: images (decoded and hashed), match (by the captions), answer (against a stub endpoint whose replies all
-differ), filter and split, each with its tables on disk; instructions and exemplars are made up. Every size is a process
-of its own, whose largest resident memory and processor seconds are noted at each stage's end: other work on the machine
-lengthens the seconds of the clock, and those of the processor hardly. Then `status`, `show` of a sample and a run in
-which all is done are timed. Output: `benchmarks/results/flat_memory.md` and `docs/pictures/flat-memory.png`.
+differ), filter and split, each with its tables on disk; instructions and exemplars are made up. Every stage is a
+process of its own (`run --until`), whose largest resident memory and processor seconds are noted at its end: other work
+on the machine lengthens the seconds of the clock, and those of the processor far less. Then `status`, `show` of a
+sample and a run in which all is done are timed. Output: `benchmarks/results/flat_memory.md` and
+`docs/pictures/flat-memory.png`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ from mminstruct.pipeline.tables import Folder
 RESULTS = HERE / "results" / "flat_memory.md"
 PICTURE = HERE.parent / "docs" / "pictures" / "flat-memory.png"
 MEASURED = ("images", "match", "answer", "filter", "split")
-N_SENTENCES = 3  # of an answer, each of twenty words
+DONE = "done"
+ONCE = (sys.executable, str(HERE / "flat_memory.py"), "--once")
 PACKAGES = ("pyarrow", "Pillow", "numpy")
 # The sentence encoder is a tiny one, for a real one would take most of the time, and that in proportion to the images.
 CONFIG = """\
@@ -57,20 +59,23 @@ split: {{n_instructions: 3, images_per_instruction: 3, near_duplicate_similarity
 """
 
 
-class NotesAtEnds(PlainProgress):
-    """Notes, when a stage ends, the largest resident memory and the processor time since the stage before."""
+class Noted(PlainProgress):
+    """Notes the processor time between a stage's begin, when its models are loaded, and its end."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self.peaks: dict[str, float] = {}
         self.processor: dict[str, float] = {}  # seconds, user and system, of this process and its children
+        self._used = 0.0
+
+    def stage_started(self, stage: str, n_rows: int | None, n_done: int) -> None:
+        """Begin to count."""
         self._used = processor_s()
+        super().stage_started(stage, n_rows, n_done)
 
     def stage_ended(self, stage: str, record: StageRecord, skipped: bool) -> None:
-        """Note them."""
+        """Note what was used."""
         if not skipped:
-            used = processor_s()
-            self.peaks[stage], self.processor[stage], self._used = peak_mb(), used - self._used, used
+            self.processor[stage] = processor_s() - self._used
         super().stage_ended(stage, record, skipped)
 
 
@@ -118,51 +123,53 @@ def save_tiny_encoder(folder: Path) -> None:
     kind(tokenizer_file=str(embedded_folder() / "tokenizer.json"), pad_token="[PAD]").save_pretrained(folder)
 
 
-def run_once(n_images: int) -> dict[str, Any]:
-    """Run in the working folder, in which the config is, and return seconds and memory by stage."""
+def run_stage(stage: str) -> dict[str, Any]:
+    """Run a stage, all before which are done, in the working folder, in which the config is."""
     import torch
 
     torch.set_num_threads(1)  # two would mostly wait for each other over so small an encoder
-    progress = NotesAtEnds(Console(stderr=True))
-    config = load_config(Path("config.yaml"))
-    manifest = asyncio.run(run_steps(config, steps(), progress))
-    started = time.perf_counter()
-    asyncio.run(run_steps(config, steps(), progress))
+    progress = Noted(Console(stderr=True))
+    record = asyncio.run(run_steps(load_config(Path("config.yaml")), steps(), progress, last=stage)).stages[stage]
     return {
-        "n_images": n_images,
-        "seconds": {stage: manifest.stages[stage].seconds for stage in MEASURED},
-        "processor": {stage: progress.processor[stage] for stage in MEASURED},
-        "n_kept": manifest.stages["filter"].n_out,
-        "rejects": manifest.stages["filter"].rejects,
-        "peaks": progress.peaks,
-        "resume_s": time.perf_counter() - started,
+        "seconds": record.seconds,
+        "processor": progress.processor[stage],
+        "peak_mb": peak_mb(),
+        "n_out": record.n_out,
+        "rejects": record.rejects,
     }
 
 
-def timed(*command: str, cwd: Path) -> float:
-    """Return the seconds of a command of ours."""
+def seconds_of_done_run() -> float:
+    """Return what a run takes in which all is done."""
+    config, progress = load_config(Path("config.yaml")), PlainProgress(Console(stderr=True))
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "mminstruct", *command], cwd=cwd, check=True, capture_output=True)
+    asyncio.run(run_steps(config, steps(), progress))
     return time.perf_counter() - started
 
 
+def timed(*command: str, cwd: Path) -> tuple[float, float]:
+    """Return the seconds of a command of ours, by the clock and of the processor."""
+    started, used = time.perf_counter(), processor_s()
+    subprocess.run([sys.executable, "-m", "mminstruct", *command], cwd=cwd, check=True, capture_output=True)
+    return time.perf_counter() - started, processor_s() - used
+
+
 def measure(n_images: int, scratch: Path) -> dict[str, Any]:
-    """Make a collection, run it in a process of its own, look at it, and remove it."""
-    with (
-        tempfile.TemporaryDirectory(dir=scratch) as name,
-        stub_server("--latency-s", "0.02", "--varied", str(N_SENTENCES)) as stub,
-    ):
+    """Make a collection, run it stage by stage, look at it, and remove it."""
+    with tempfile.TemporaryDirectory(dir=scratch) as name, stub_server("--latency-s", "0.02", "--varied", "3") as stub:
         folder = Path(name)
         make_collection(folder, n_images)
         save_tiny_encoder(folder / "tiny-encoder")
         (folder / "config.yaml").write_text(CONFIG.format(base_url=stub.base_url, cap=max(1, n_images // 20)))
-        found = run_measured(
-            [sys.executable, str(HERE / "flat_memory.py"), "--once", str(n_images)], folder, timeout_s=7200
-        )
+        stages = {stage: run_measured([*ONCE, stage], folder, timeout_s=7200) for stage in MEASURED}
         sample_id = next(Tables(Folder(str(folder / "run"))).samples.rows()).sample_id
-        found["status_s"] = timed("status", "run", cwd=folder)
-        found["show_s"] = timed("show", "run", sample_id, cwd=folder)
-        return found
+        return {
+            "n_images": n_images,
+            "stages": stages,
+            "status": timed("status", "run", cwd=folder),
+            "show": timed("show", "run", sample_id, cwd=folder),
+            "resume_s": run_measured([*ONCE, DONE], folder)["seconds"],
+        }
 
 
 def main() -> None:
@@ -172,16 +179,17 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()), help="where the runs are made")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the table is written")
     parser.add_argument("--picture", type=Path, default=PICTURE, help="where the plot is written")
-    parser.add_argument("--once", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--once", choices=(*MEASURED, DONE), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
-        sys.stdout.write(json.dumps(run_once(options.once)) + "\n")
+        found = {"seconds": seconds_of_done_run()} if options.once == DONE else run_stage(options.once)
+        sys.stdout.write(json.dumps(found) + "\n")
         return
-    found = []
+    sizes = []
     for n_images in options.images:
-        found.append(measure(n_images, options.scratch))
-        options.out.write_text(report(found), encoding="utf-8")
-        plot(found, options.picture)
+        sizes.append(measure(n_images, options.scratch))
+        options.out.write_text(report(sizes), encoding="utf-8")
+        plot(sizes, options.picture)
     sys.stdout.write(options.out.read_text(encoding="utf-8"))
 
 
@@ -195,18 +203,19 @@ def report(found: Sequence[dict[str, Any]]) -> str:
         "",
         *_costs(found),
         "",
-        "Processor seconds are those of the run's own process, user and system, without the stub's. Seconds of",
-        "the clock hold what else the machine had to do, which for each size may have been something else.",
+        "Each stage is a process of its own. Processor seconds are its own, user and system, from when its models",
+        "are loaded, and without the stub's. Seconds of the clock hold what else the machine had to do, which for each",
+        "size may have been something else.",
         "",
-        "Largest resident memory at the end of each stage, MB, and what looking takes:",
+        "Largest resident memory of each stage, MB, and what looking takes: seconds of the clock, of the processor:",
         "",
-        "| images | " + " | ".join(MEASURED) + " | `status`, s | `show`, s | run with all done, s |",
+        "| images | " + " | ".join(MEASURED) + " | `status` | `show` | run with all done |",
         "|---:|" + "---:|" * (len(MEASURED) + 3),
     ]
     for row in found:
-        cells = [f"{row['peaks'][stage]:,.0f}" for stage in MEASURED]
-        cells += [f"{row[name]:.2f}" for name in ("status_s", "show_s", "resume_s")]
-        lines.append(f"| {row['n_images']:,} | {' | '.join(cells)} |")
+        cells = [f"{row['stages'][stage]['peak_mb']:,.0f}" for stage in MEASURED]
+        cells += ["{:.2f}, {:.2f}".format(*row[name]) for name in ("status", "show")]
+        lines.append(f"| {row['n_images']:,} | {' | '.join(cells)} | {row['resume_s']:.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -220,13 +229,18 @@ def _costs(found: Sequence[dict[str, Any]]) -> list[str]:
     ]
     for before, row in zip([None, *found], found, strict=False):
         for kind, name in (("clock", "seconds"), ("processor", "processor")):
-            total = sum(row[name].values())
-            growth = f"{total / sum(before[name].values()):.2f}×" if before else ""
-            cells = [f"{row['n_images']:,}", kind, *(f"{row[name][stage]:,.1f}" for stage in MEASURED)]
+            total = _total(row, name)
+            growth = f"{total / _total(before, name):.2f}×" if before else ""
+            cells = [f"{row['n_images']:,}", kind, *(f"{row['stages'][stage][name]:,.1f}" for stage in MEASURED)]
             cells += [f"{total:,.1f}", f"{row['n_images'] / total:,.0f}", growth]
-            cells += [f"{max(row['peaks'].values()):,.0f}", f"{row['n_kept']:,}"] if kind == "clock" else ["", ""]
+            peak = max(stage["peak_mb"] for stage in row["stages"].values())
+            cells += [f"{peak:,.0f}", f"{row['stages']['filter']['n_out']:,}"] if kind == "clock" else ["", ""]
             lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _total(row: dict[str, Any], name: str) -> float:
+    return float(sum(stage[name] for stage in row["stages"].values()))
 
 
 def plot(found: Sequence[dict[str, Any]], path: Path) -> None:
@@ -239,7 +253,7 @@ def plot(found: Sequence[dict[str, Any]], path: Path) -> None:
     axes = figure.subplots()
     sizes = [row["n_images"] for row in found]
     for stage in MEASURED:
-        axes.plot(sizes, [row["peaks"][stage] for row in found], "o-", label=f"by the end of {stage}")
+        axes.plot(sizes, [row["stages"][stage]["peak_mb"] for row in found], "o-", label=stage)
     axes.axhline(1_500, color="#888888", linestyle=":", label="1.5 GB")
     axes.set(xscale="log", xlabel="images", ylabel="largest resident memory, MB", ylim=(0, None))
     axes.grid(alpha=0.25)

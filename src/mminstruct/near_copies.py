@@ -9,8 +9,8 @@ The search is exact. It is prefix filtering (Chaudhuri et al. 2006; AllPairs, Ba
 must share m of n shingles, at least one shared shingle is among any n − m + 1 of them, so only the kept texts that
 have one of those n − m + 1 are compared. The n − m + 1 that the fewest kept texts have are chosen anew for each text.
 
-It is for what is few and must not repeat itself at all, instructions; 50,000 take about 6 seconds. Answers, of which
-there may be millions, go through `mminstruct.twins`: the same similarity in a small part of the memory, and not every
+It is for what is few and must not repeat itself at all, instructions; 50,000 take about 6 seconds. Answers, and
+instructions by the hundred thousand, go through `mminstruct.twins`: the same similarity in a small part of the memory, and not every
 near copy found.
 """
 
