@@ -10,8 +10,8 @@ must share m of n shingles, at least one shared shingle is among any n − m + 1
 have one of those n − m + 1 are compared. The n − m + 1 that the fewest kept texts have are chosen anew for each text.
 
 It is for what is few and must not repeat itself at all, instructions; 50,000 take about 6 seconds. Answers, and
-instructions by the hundred thousand, go through `mminstruct.twins`: the same similarity in a small part of the memory, and not every
-near copy found.
+instructions by the hundred thousand, go through `mminstruct.twins`: the same similarity in a small part of the memory,
+and not every near copy found.
 """
 
 from __future__ import annotations

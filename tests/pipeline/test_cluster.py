@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mminstruct.encoders.vectors import VectorFile
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config
@@ -102,11 +103,21 @@ def asked_twice(server: LlmServer, n_before: int) -> int:
     return sum(count - 1 for count in sent.values())
 
 
+def n_kept_vectors(folder: Path, name: str) -> int:
+    (path,) = (folder / f"replies-{name}" / "embeddings").glob("*.sqlite")
+    vectors = VectorFile(path)
+    try:
+        return vectors.count()
+    finally:
+        vectors.close()
+
+
 def test_the_rows_are_those_of_one_machine(collection: Path, cluster: SimulatedCluster, server: LlmServer) -> None:
     n_before = len(server.received)
     ended(start(collection, "cluster", *on(cluster)))
     assert rows(collection, "cluster") == rows(collection, "local")
     assert asked_twice(server, n_before) == 0
+    assert n_kept_vectors(collection, "cluster") == n_kept_vectors(collection, "local") > 0
     paid = json.loads((collection / "cluster/manifest.json").read_text())["stages"]["answer"]
     alone = json.loads((collection / "local/manifest.json").read_text())["stages"]["answer"]
     assert (paid["requests"], paid["prompt_tokens"]) == (alone["requests"], alone["prompt_tokens"])

@@ -53,8 +53,18 @@ class KeptTextEncoder:
             for start in range(0, len(positions), _BLOCK):
                 yield self._texts.encode_texts([texts[position] for position in positions[start : start + _BLOCK]])
 
-        # A lone surrogate has no UTF-8 form, and is a text all the same.
-        return self._complete([_key("text", text.encode("utf-8", "surrogatepass")) for text in texts], compute)
+        return self._complete(text_keys(texts), compute)
+
+    def lacking(self, keys: list[bytes]) -> list[int]:
+        """Return the positions of the keys whose vectors are not on disk, for others to compute. Raises StoreError."""
+        return self._vectors.read(keys, self._width)[1]
+
+    def completed(self, keys: list[bytes], positions: list[int], computed: Embeddings) -> Embeddings:
+        """Keep what others have computed for these positions, and return `(len(keys), d)` of all. Raises StoreError."""
+        self._vectors.add([keys[position] for position in positions], computed)
+        embeddings = self._vectors.read(keys, self._width)[0]
+        embeddings[positions] = computed
+        return embeddings
 
     def close(self) -> None:
         """Close the file of vectors."""
@@ -104,7 +114,7 @@ class KeptImageEncoder(KeptTextEncoder):
             some = [(paths[position], content_hashes[position]) for position in positions]
             return self._images.encode_image_batches([path for path, _ in some], [known for _, known in some])
 
-        return self._complete([_key("image", known.encode("ascii")) for known in content_hashes], compute)
+        return self._complete(image_keys(content_hashes), compute)
 
 
 def fingerprint(model: str) -> str:
@@ -131,6 +141,16 @@ def _file_name(name: str, kind: str, model: str) -> str:
     """Return a name that tells a person the model, and a file of vectors from any other."""
     readable = re.sub(r"[^a-z0-9.]+", "-", Path(name).name.lower()).strip("-.")[:40] or "model"
     return f"{readable}-{_digest([_WAY.encode(), kind.encode(), fingerprint(model).encode()])[:16]}.sqlite"
+
+
+def text_keys(texts: Sequence[str]) -> list[bytes]:
+    """Return what texts' vectors are kept under; a lone surrogate has no UTF-8 form, and is a text all the same."""
+    return [_key("text", text.encode("utf-8", "surrogatepass")) for text in texts]
+
+
+def image_keys(content_hashes: Sequence[str]) -> list[bytes]:
+    """Return what images' vectors are kept under."""
+    return [_key("image", known.encode("ascii")) for known in content_hashes]
 
 
 def _key(kind: str, content: bytes) -> bytes:
