@@ -1,6 +1,6 @@
 """Whether a run's cost grows as its images do, and its memory does not: 10,000, 100,000 and 1,000,000 images.
 
-    python benchmarks/flat_memory.py                                about an hour, and 12 GB of disk
+    python benchmarks/flat_memory.py                                two hours, and 12 GB of disk
     python benchmarks/flat_memory.py --images 1000 10000            a quick look
 
 Real are: images (decoded and hashed), match (by the captions), answer (against a stub endpoint whose replies all
@@ -257,7 +257,7 @@ def plot(found: Sequence[dict[str, Any]], path: Path) -> None:
     axes.axhline(1_500, color="#888888", linestyle=":", label="1.5 GB")
     axes.set(xscale="log", xlabel="images", ylabel="largest resident memory, MB", ylim=(0, None))
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 0.95), ncols=3)
     figure.savefig(path)
 
 
