@@ -42,7 +42,10 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ENGINES}
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    with tempfile.TemporaryDirectory() as name, stub_server("--latency-s", str(options.latency_s), "--varied") as stub:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        stub_server("--latency-s", str(options.latency_s), "--varied", "6") as stub,
+    ):
         folder = Path(name)
         make_collection(folder, options.parts * options.images_a_part)
         save_tiny_encoder(folder / "tiny-encoder")

@@ -230,7 +230,7 @@ def filtering() -> Rates:
             f"{len(candidates)} sound answers written by hand, all rules but near copies",
         ),
         "compared_answers_per_s": (per_second(lambda: index(texts), len(texts), n_rounds=1), told),
-        "compared_bytes_per_answer": (bytes_each(lambda: index(texts[:5000]), 5000), "5,000 of the same"),
+        "compared_bytes_per_answer": (bytes_each(lambda: index(texts), len(texts)), f"{len(texts):,} of the same"),
         "split_rows_per_s": (
             per_second(lambda: split(n), n),
             f"{n:,} pairs of image and instruction, made as they are read: what is held out",

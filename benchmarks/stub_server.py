@@ -19,6 +19,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 REPLY = (
     "Reply {number}. Meet the mug that has seen every sunrise of this harbour. Its glaze is the grey of early water, "
@@ -29,6 +30,8 @@ REPLY = (
     "for the baker brings only two trays, and take it home."
 )
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
+_CODE = re.compile(r"```.*?```|`[^`]*`|\|", re.DOTALL)
+_PLAIN_WORD = re.compile("[a-z]{1,16}")
 _NUMBER = "########"  # where the reply's number goes: the same width for all, so that the head is the same too
 _REPLY = REPLY.format(number=_NUMBER)
 
@@ -54,15 +57,16 @@ class Endpoint:
     n_replies: int = 0
     times: array[float] = field(default_factory=lambda: array("d"))  # of the replies, by this process's clock
     reply: bytes = field(default_factory=lambda: _response("200 OK", json.dumps(_completion(_REPLY)).encode()))
-    sentences: list[str] = field(default_factory=list)  # if any, each reply is six of them
+    words: list[str] = field(default_factory=list)  # if any, each reply is made of them
+    n_sentences: int = 0  # of such a reply
     dice: random.Random = field(default_factory=lambda: random.Random(0))
 
     def next_reply(self) -> bytes:
         """Return the whole response of one more request."""
         self.n_replies += 1
         self.times.append(time.monotonic())
-        if self.sentences:
-            text = " ".join(self.dice.sample(self.sentences, 6))
+        if self.words:
+            text = drawn_sentences(self.words, self.n_sentences, self.dice)
             return _response("200 OK", json.dumps(_completion(text)).encode())
         return self.reply.replace(_NUMBER.encode(), b"%08d" % self.n_replies, 1)
 
@@ -142,12 +146,16 @@ def latencies(
         number += 1
 
 
-def varied_sentences(n: int = 4000) -> list[str]:
-    """Return sentences that share few pairs of words, so that replies made of them are no copies of each other."""
-    dice = random.Random(1)
-    words = sorted(set(re.findall(r"[a-z]{4,}", REPLY)))
-    form = "The {} {} and the {} of this {} were by the {} {} when a {} had {} it."
-    return [form.format(*dice.sample(words, 8)) for _ in range(n)]
+def words_as_they_stand() -> list[str]:
+    """Return the words of our own pages, frequent ones often: texts of words drawn from them are as alike as any."""
+    pages = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
+    prose = " ".join(_CODE.sub(" ", page.read_text(encoding="utf-8")) for page in pages)
+    return [word for word in prose.split() if _PLAIN_WORD.fullmatch(word)]
+
+
+def drawn_sentences(words: list[str], n_sentences: int, dice: random.Random) -> str:
+    """Return sentences of twenty words that mean nothing."""
+    return " ".join(" ".join(dice.choices(words, k=20)).capitalize() + "." for _ in range(n_sentences))
 
 
 def _completion(text: str) -> dict[str, object]:
@@ -183,12 +191,13 @@ def main() -> None:
     parser.add_argument("--latency-s", type=float, default=0.05, help="seconds that a reply takes")
     parser.add_argument("--heavy-tail", type=float, nargs=2, metavar=("SHARE", "SECONDS"), help="slow replies")
     parser.add_argument("--stall", type=float, nargs=2, metavar=("NUMBER", "SECONDS"), help="one very slow reply")
-    parser.add_argument("--varied", action="store_true", help="replies that are no copies of each other")
+    parser.add_argument("--varied", type=int, metavar="N", help="replies of N sentences, no copies of each other")
     parser.add_argument("--limit", type=int, help="requests in flight beyond which the answer is 429")
     options = parser.parse_args()
     stall = options.stall and (int(options.stall[0]), options.stall[1])
     endpoint = Endpoint(latencies(options.latency_s, options.heavy_tail, stall), options.limit)
-    endpoint.sentences = varied_sentences() if options.varied else []
+    if options.varied:
+        endpoint.words, endpoint.n_sentences = words_as_they_stand(), options.varied
     asyncio.run(serve(endpoint, options.port))
 
 

@@ -26,7 +26,7 @@ from mminstruct.config.images import (
     WebDatasetSource,
 )
 from mminstruct.config.instructions import AugmentConfig, SummarizeConfig
-from mminstruct.config.llm import LlmConfig, Price
+from mminstruct.config.llm import LlmConfig, Price, VllmConfig
 from mminstruct.config.match import MatchConfig
 from mminstruct.config.recipe import DataFile, FinetuneSection, LoraSection, ModelSection, PretrainSection, Recipe
 from mminstruct.config.run import RunConfig
@@ -56,6 +56,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("`intake`", IntakeConfig),
     ("`llm`, and a stage's own `llm`", LlmConfig),
     ("`llm.price`", Price),
+    ("`llm.vllm`", VllmConfig),
     ("`budget`", BudgetConfig),
     ("`engine`: `{kind: local}`", LocalEngine),
     ("`engine`: `{kind: ray}`", RayEngine),

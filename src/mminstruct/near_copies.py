@@ -9,13 +9,14 @@ The search is exact. It is prefix filtering (Chaudhuri et al. 2006; AllPairs, Ba
 must share m of n shingles, at least one shared shingle is among any n − m + 1 of them, so only the kept texts that
 have one of those n − m + 1 are compared. The n − m + 1 that the fewest kept texts have are chosen anew for each text.
 
-It is for what is few and must not repeat itself at all, instructions; 50,000 take about 6 seconds. Answers, of which
-there may be millions, go through `mminstruct.twins`: the same similarity in a small part of the memory, and not every
-near copy found.
+It is for what is few and must not repeat itself at all, instructions; 50,000 take about 6 seconds. Answers, and
+instructions by the hundred thousand, go through `mminstruct.twins`: the same similarity in a small part of the memory,
+and not every near copy found.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -116,5 +117,10 @@ def split_words(text: str) -> list[str]:
     >>> split_words("Don't name 3 cats, name 4!")
     ['dont', 'name', '3', 'cats', 'name', '4']
     """
+    return list(_words_of(text))
+
+
+@functools.lru_cache(maxsize=64)  # every rule of the filter asks for the words of the same answer
+def _words_of(text: str) -> tuple[str, ...]:
     caseless = unicodedata.normalize("NFKC", text).casefold()
-    return _WORD.findall(_APOSTROPHES.sub("", caseless))
+    return tuple(_WORD.findall(_APOSTROPHES.sub("", caseless)))

@@ -5,6 +5,7 @@ Words are those of `near_copies.split_words`: NFKC, caseless, without punctuatio
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
@@ -14,6 +15,7 @@ _STRAIGHT = str.maketrans({"‘": "'", "’": "'", "ʼ": "'", "`": "'", "“": '
 _SENTENCE_BREAK = re.compile(r"(?<=[.!?…])[\"')\]*_]*\s+|(?<=[。！？])|\n+")
 _QUOTED = re.compile(r'"[^"\n]{1,400}"')
 _SPEAKER_LINE = re.compile(r"^\W{0,4}([A-Z][\w.'’&-]*(?: [\w.'’&-]+){0,3})\W{0,4}:", re.MULTILINE)
+_REMEMBERED = 64  # texts: one rule after another asks for the same of an answer and its instruction
 _WRAPPED = re.compile(r'\s*"([^"]*)"\s*')
 
 # Words that say nothing about what a picture shows, and words that every description of a picture has.
@@ -33,6 +35,7 @@ _EMPTY_WORDS = frozenset(
 )
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def plain(text: str) -> str:
     """Return the text caseless, in NFKC, with straight quotes, so that one pattern fits every way of typing it.
 
@@ -74,6 +77,7 @@ def _stem(word: str) -> str:
     return singular[:5]
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def without_speech(text: str) -> str:
     """Blank out what somebody in the text says: quotations, and the lines of a dialogue with two speakers or more.
 

@@ -28,7 +28,9 @@ from mminstruct.errors import RunError
 from mminstruct.minhash import SKETCH_SIZE, Bands, Hashes, Signature, bands_for, shingles, signatures
 
 _N_RECENT = 2**11  # texts whose bands are in a dictionary before they become a run
-_LARGEST_RUN = 2**19  # texts; larger ones are not merged, so a merge never needs more than 100 MB
+_LARGEST_RUN = 2**19  # texts; larger ones are not merged among four million: a merge needs 100 MB
+_LARGEST_SHARE = 8  # among more, runs up to an eighth of all are: there are never many to look into
+_N_AT_ONCE = 512  # texts whose signatures are computed together
 _PER_BUCKET = 8  # entries
 _POSITION_BITS = np.uint64(28)  # of 64; the other 36 are the band's
 _MOST_TEXTS = 1 << 28
@@ -100,10 +102,27 @@ class TwinIndex:
         keys = np.stack(self._recent_keys)
         entries = ((keys >> _POSITION_BITS) << _POSITION_BITS | positions).reshape(-1)
         self._recent, self._recent_keys = {}, []
-        n_largest = _LARGEST_RUN * self.bands.n_bands
+        n_largest = max(_LARGEST_RUN, len(self) // _LARGEST_SHARE) * self.bands.n_bands
         while self._runs and len(self._runs[-1].entries) == len(entries) and len(entries) < n_largest:
             entries = np.concatenate([self._runs.pop().entries, entries])
         self._runs.append(_Run(entries))
+
+
+def twins_among(texts: Sequence[str], threshold: float) -> list[int | None]:
+    """Return for each text the position of the earlier kept one that it repeats, or None: `near_copies`, for millions.
+
+    >>> twins_among(["Write a poem about the cat.", "write a poem about THE cat", "Plan a trip."], 0.8)
+    [None, 0, None]
+    """
+    index = TwinIndex(threshold)
+    found: list[int | None] = []
+    for start in range(0, len(texts), _N_AT_ONCE):
+        for signature in index.signatures(texts[start : start + _N_AT_ONCE]):
+            twin = index.find(signature)
+            if twin is None:
+                index.add(str(len(found)), signature)
+            found.append(None if twin is None else int(twin))
+    return found
 
 
 class _Run:

@@ -18,6 +18,33 @@ def llm(**keys: Any) -> LlmConfig:
     return LlmConfig.model_validate(keys)
 
 
+class TestVllm:
+    @pytest.mark.parametrize("other", [{"base_url": ONE}, {"base_urls": [ONE]}, {"mode": "batch"}])
+    def test_its_engines_are_the_runs_own(self, other: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError, match="with `kind: vllm`, whose engines the run begins itself"):
+            llm(kind="vllm", model="m", **other)
+
+    def test_it_needs_a_model_and_no_address(self) -> None:
+        assert llm(kind="vllm").missing_keys() == ["model"]
+        assert llm(kind="vllm", model="m").missing_keys() == []
+
+    def test_a_reply_is_that_of_the_same_model_behind_an_address(self) -> None:
+        ours, served = llm(kind="vllm", model="m", vllm={"engines": 8}), llm(model="m", base_url=ONE)
+        assert ours.content() == served.content()
+        assert ours.is_gathered and not served.is_gathered
+
+    def test_only_on_ray(self) -> None:
+        images = [{"format": "jsonl", "path": "captions.jsonl"}]
+        keys: dict[str, Any] = {"run_dir": "run", "images": images, "llm": {"kind": "vllm", "model": "m"}}
+        with pytest.raises(ValidationError, match=r"`kind: vllm` \(augment, .*found `engine: {kind: local}`; expected"):
+            RunConfig.model_validate(keys)
+        assert RunConfig.model_validate({**keys, "engine": {"kind": "ray"}}).llm_for("answer").kind == "vllm"
+
+    def test_a_stage_alone_may_have_it(self) -> None:
+        merged = llm(base_url=ONE, model="small", price=PRICE).overridden_by(llm(kind="vllm", model="large"))
+        assert (merged.addresses, merged.model, merged.price) == ((), "large", None)
+
+
 class TestAddresses:
     def test_one_or_several(self) -> None:
         assert llm(base_url=ONE).addresses == (ONE,)

@@ -10,7 +10,7 @@ import pytest
 
 from mminstruct.config.encoders import ClipEncoder, EmbeddedTextEncoder
 from mminstruct.encoders.image_text import ImageTextEncoder
-from mminstruct.encoders.kept import fingerprint, keep_images, keep_texts
+from mminstruct.encoders.kept import fingerprint, image_keys, keep_images, keep_texts, text_keys
 from mminstruct.encoders.protocols import Embeddings
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.encoders.vectors import VectorFile
@@ -212,3 +212,31 @@ def test_killed_in_the_middle_beside_another_process(clip: Path, tmp_path: Path)
     found = kept.encode_texts(texts)
     assert counted.asked == []
     np.testing.assert_allclose(found[::100], counted.inner.encode_texts(texts[::100]), atol=1e-5)
+
+
+class TestComputedElsewhere:
+    def test_only_what_lacks_is_asked_for_and_all_comes_back(self, clip: Path, tmp_path: Path) -> None:
+        encoder = Counted(clip)
+        kept = keep_images(encoder, encoder.config, tmp_path)
+        try:
+            kept.encode_texts(["a", "b"])
+            keys = text_keys(["b", "c", "a", "d"])
+            assert kept.lacking(keys) == [1, 3]
+            computed = encoder.inner.encode_texts(["c", "d"])
+            encoder.asked.clear()
+            found = kept.completed(keys, [1, 3], computed)
+            assert np.allclose(found, encoder.inner.encode_texts(["b", "c", "a", "d"]), atol=1e-6)
+            assert np.array_equal(found[[1, 3]], computed)
+            assert kept.lacking(keys) == [] and encoder.asked == []
+            assert np.array_equal(kept.completed(keys, [], computed[:0]), found)
+        finally:
+            kept.close()
+
+    def test_keys_are_those_of_the_same_content(self, clip: Path, images: list[str], tmp_path: Path) -> None:
+        encoder = Counted(clip)
+        kept = keep_images(encoder, encoder.config, tmp_path)
+        try:
+            kept.encode_images(images[:2], hashes(images[:2]))
+            assert kept.lacking(image_keys(hashes(images[:3]))) == [2]
+        finally:
+            kept.close()

@@ -11,6 +11,7 @@ from mminstruct.llm.chat import Reply, Request, RequestFailed, ScriptedChat
 from mminstruct.prompts.template import load_prompt
 from mminstruct.readers.seeds import load_seeds
 from mminstruct.rows import Image, RawInstruction, Reason, Reject, Seed, content_id
+from mminstruct.stages import augment as module
 from mminstruct.stages.augment import AugmentTask, augment, drop_near_copies, plan_augment, read_reply
 from mminstruct.stages.instruction_form import Fault
 
@@ -115,7 +116,10 @@ class TestAugment:
 
 
 class TestNearCopies:
-    def test_of_a_seed_and_of_another(self) -> None:
+    @pytest.mark.parametrize("exact_up_to", [0, 100_000])
+    def test_of_a_seed_and_of_another(self, exact_up_to: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By the exact search, and by the one for millions."""
+        monkeypatch.setattr(module, "_EXACT_UP_TO", exact_up_to)
         seeds = load_seeds()
         raws = [
             raw("a", "Draft a toast for the people around the table in the image."),

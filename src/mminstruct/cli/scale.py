@@ -74,19 +74,26 @@ def _print_scale(console: Console, scaler: Scaler, scale: Scale, found: Sequence
     console.print(f"[bold]A run of {scale.n_images:,} images[/]\n", highlight=False)
     console.print(_stage_grid(scale))
     console.print(_stored_grid(scale))
-    reached = [limit for limit in found if limit.is_reached]
-    if reached:
-        console.print(f"\n[bold]What runs out first[/] ({len(reached[:_N_LIMITS])} of {len(reached)})", highlight=False)
-        for number, limit in enumerate(reached[:_N_LIMITS], start=1):
-            needed, available = _amount(limit.needed, limit.unit), _amount(limit.available, limit.unit)
-            told = f"{limit.name}: up to {available}, {needed} are needed; reached at {limit.reached_at:,} images."
-            console.print(f"{number}. {told}\n   {limit.what_then}", highlight=False, markup=False)
-    following = [limit for limit in found if not limit.is_reached and limit.reached_at is not None]
-    rest = [f"{limit.name} at {limit.reached_at:,}" for limit in (*reached[_N_LIMITS:], *following[:1])]
-    if rest:
-        console.print(f"Then: {'; '.join(rest)} images.", highlight=False)
+    if any(limit.is_reached for limit in found):
+        _print_limits(console, found)
     pictures = _amount(scale.picture_bytes, "bytes")
     console.print(f"\nPictures read: {pictures}.\n{_basis(scaler)}", highlight=False, style="dim")
+
+
+def _print_limits(console: Console, found: Sequence[Limit]) -> None:
+    """Print the limits that come first, also those that are not reached yet, and name the other reached ones."""
+    first = [limit for limit in found if limit.reached_at is not None][:_N_LIMITS]
+    n_reached = sum(limit.is_reached for limit in found)
+    console.print(f"\n[bold]What runs out first[/] ({n_reached} reached)", highlight=False)
+    for number, limit in enumerate(first, start=1):
+        needed, available = _amount(limit.needed, limit.unit), _amount(limit.available, limit.unit)
+        told = f"up to {available}, {needed} are needed; reached at {limit.reached_at:,} images."
+        if not limit.is_reached:
+            told = f"{needed} of {available} are needed; reached at {limit.reached_at:,} images."
+        console.print(f"{number}. {limit.name}: {told}\n   {limit.what_then}", highlight=False, markup=False)
+    rest = [f"{limit.name} at {limit.reached_at:,}" for limit in found if limit.is_reached and limit not in first]
+    if rest:
+        console.print(f"Then: {'; '.join(rest)} images.", highlight=False)
 
 
 def _stage_grid(scale: Scale) -> Grid:

@@ -80,6 +80,8 @@ class AblationConfig(Section):
         if len(set(self.seeds)) < len(self.seeds) or any(seed < 0 for seed in self.seeds):
             faults.append(f"seeds: found {list(self.seeds)}; expected different numbers from 0 on")
         if self.judge is not None:
+            if self.judge.kind == "vllm":
+                faults.append("judge: found `kind: vllm`, which only a run on Ray has; expected an endpoint")
             if missing := self.judge.missing_keys():
                 faults.append(f"judge: {' and '.join(f'`{key}`' for key in missing)} must be set")
             if self.budget.max_cost is not None and self.judge.price_in_force is None:

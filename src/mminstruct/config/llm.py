@@ -33,15 +33,34 @@ class Price(Section):
         return (prompt_tokens * self.prompt_per_million + completion_tokens * self.completion_per_million) / 1e6
 
 
+class VllmConfig(Section):
+    """The engines of `kind: vllm`, which the run begins on the Ray cluster through Ray's own batch processor."""
+
+    engines: int = Field(1, ge=1, description="engines at most, each with the whole model: as the cluster has GPUs")
+    accelerator: str | None = Field(None, min_length=1, description="kind of GPU that Ray is to look for, as `A100`")
+    engine_arguments: dict[str, Any] = Field(
+        default_factory=dict, description="vLLM's own, as `{tensor_parallel_size: 4, max_model_len: 8192}`"
+    )
+    placement: dict[str, Any] = Field(
+        default_factory=dict, description="Ray's `placement_group_config`; unset: a GPU for each part of the model"
+    )
+    batch_size: int = Field(64, ge=1, description="requests that an engine is handed at once; it has several in hand")
+    requests_at_once: int = Field(
+        50_000, ge=1, le=100_000, description="requests of a block; the engines load the model for each block anew"
+    )
+
+
 class LlmConfig(Section):
     """A language model. As a stage's own `llm`, only the keys that it sets override those of the common one."""
 
-    kind: Literal["http", "embedded"] = Field(
-        "http", description="an OpenAI-compatible endpoint, or the built-in model"
+    kind: Literal["http", "embedded", "vllm"] = Field(
+        "http", description="an OpenAI-compatible endpoint, the built-in model, or vLLM on the workers of a Ray cluster"
     )
     base_url: Address | None = Field(None, description="the endpoint, up to and with /v1")
     base_urls: tuple[Address, ...] = Field((), description="in place of `base_url`: several endpoints of one model")
-    model: str | None = Field(None, min_length=1, description="the model's name at the endpoint")
+    model: str | None = Field(
+        None, min_length=1, description="the model's name at the endpoint; for vllm a hub's name, or a folder"
+    )
     api_key_env: str | None = Field(None, description="environment variable that holds the key; unset: no key is sent")
     concurrency: int = Field(
         256, ge=1, le=10_000, description="requests in flight at most, at each endpoint; the level below it is found"
@@ -62,6 +81,7 @@ class LlmConfig(Section):
     batch_poll_s: float = Field(30, gt=0, description="seconds between two looks at a batch")
     prompts: PromptStyle | None = Field(None, description="prompt style; default: small for embedded, else standard")
     parameters: dict[str, Any] = Field(default_factory=dict, description="fields to add to every request's body")
+    vllm: VllmConfig = Field(default_factory=VllmConfig, description="the engines of `kind: vllm`")
     price: Price | None = Field(None, description="for cost figures; without it cost is shown as unknown")
 
     @model_validator(mode="after")
@@ -72,11 +92,22 @@ class LlmConfig(Section):
             raise ValueError(
                 "found `mode: batch` with the embedded model, which has no Batch API; expected `mode: live`"
             )
+        if self.kind == "vllm" and (self.addresses or self.mode == "batch"):
+            found = "mode: batch" if self.mode == "batch" else "base_url"
+            raise ValueError(
+                f"found `{found}` with `kind: vllm`, whose engines the run begins itself; expected it without, or "
+                "`kind: http`"
+            )
         return self
 
     @property
+    def is_gathered(self) -> bool:
+        """Whether requests go out many at a time, from one place, and replies take long."""
+        return self.mode == "batch" or self.kind == "vllm"
+
+    @property
     def addresses(self) -> tuple[str, ...]:
-        """The endpoints, one or several; none for the embedded model."""
+        """The endpoints, one or several; none for the embedded model and vLLM's engines."""
         return (self.base_url,) if self.base_url else self.base_urls
 
     @property
@@ -110,7 +141,7 @@ class LlmConfig(Section):
         """Return the keys without which this model cannot be asked."""
         if self.kind == "embedded":
             return []
-        missing = [] if self.addresses else ["base_url"]
+        missing = [] if self.addresses or self.kind == "vllm" else ["base_url"]
         return missing if self.model else [*missing, "model"]
 
     def content(self) -> dict[str, object]:

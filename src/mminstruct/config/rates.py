@@ -31,6 +31,7 @@ class Rates(Section):
     images_prepared_per_s: Rate
     texts_encoded_per_s: Rate
     embedded_tokens_per_s: Rate
+    judged_answers_per_s: Rate
     # the driver: one process, part after part
     images_accepted_per_s: Rate
     rows_read_per_s: Rate
@@ -38,7 +39,6 @@ class Rates(Section):
     bytes_settled_per_s: Rate
     matched_pairs_per_s: Rate
     requests_per_s: Rate
-    judged_answers_per_s: Rate
     compared_answers_per_s: Rate
     split_rows_per_s: Rate
     # GPUs

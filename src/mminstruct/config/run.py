@@ -82,6 +82,12 @@ class RunConfig(Section):
                 f"llm: {needed} must be set for {', '.join(stages)} (in `llm` or in the stage's own `llm`); "
                 "`llm: {kind: embedded}` is the built-in model"
             )
+        beside = [stage for stage in self.llm_stages if self.llm_for(stage).kind == "vllm"]
+        if beside and self.engine.kind != "ray":
+            faults.append(
+                f"llm: `kind: vllm` ({', '.join(beside)}) begins engines on a Ray cluster, found `engine: {{kind: "
+                f"{self.engine.kind}}}`; expected `engine: {{kind: ray}}`, or an endpoint (`kind: http`, `base_url`)"
+            )
         unpriced = [stage for stage in self.llm_stages if self.llm_for(stage).price_in_force is None]
         if self.budget.max_cost is not None and unpriced:
             faults.append(

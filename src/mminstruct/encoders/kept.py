@@ -46,16 +46,6 @@ def vector_file(config: TextEncoderConfig | ClipEncoder, folder: Path) -> Path:
     return folder / _file_name(config.model, config.kind, config.model)
 
 
-def text_key(text: str) -> bytes:
-    """Return the key of a text's vector; a lone surrogate has no UTF-8 form, and is a text all the same."""
-    return _key("text", text.encode("utf-8", "surrogatepass"))
-
-
-def image_key(content_hash: str) -> bytes:
-    """Return the key of an image's vector."""
-    return _key("image", content_hash.encode("ascii"))
-
-
 class KeptTextEncoder:
     """A TextEncoder that asks another one for the texts that it has not met."""
 
@@ -72,7 +62,18 @@ class KeptTextEncoder:
             for start in range(0, len(positions), _BLOCK):
                 yield self._texts.encode_texts([texts[position] for position in positions[start : start + _BLOCK]])
 
-        return self._complete([text_key(text) for text in texts], compute)
+        return self._complete(text_keys(texts), compute)
+
+    def lacking(self, keys: list[bytes]) -> list[int]:
+        """Return the positions of the keys whose vectors are not on disk, for others to compute. Raises StoreError."""
+        return self._vectors.read(keys, self._width)[1]
+
+    def completed(self, keys: list[bytes], positions: list[int], computed: Embeddings) -> Embeddings:
+        """Keep what others have computed for these positions, and return `(len(keys), d)` of all. Raises StoreError."""
+        self._vectors.add([keys[position] for position in positions], computed)
+        embeddings = self._vectors.read(keys, self._width)[0]
+        embeddings[positions] = computed
+        return embeddings
 
     def close(self) -> None:
         """Close the file of vectors."""
@@ -122,7 +123,7 @@ class KeptImageEncoder(KeptTextEncoder):
             some = [(paths[position], content_hashes[position]) for position in positions]
             return self._images.encode_image_batches([path for path, _ in some], [known for _, known in some])
 
-        return self._complete([image_key(known) for known in content_hashes], compute)
+        return self._complete(image_keys(content_hashes), compute)
 
 
 def fingerprint(model: str) -> str:
@@ -149,6 +150,16 @@ def _file_name(name: str, kind: str, model: str) -> str:
     """Return a name that tells a person the model, and a file of vectors from any other."""
     readable = re.sub(r"[^a-z0-9.]+", "-", Path(name).name.lower()).strip("-.")[:40] or "model"
     return f"{readable}-{_digest([_WAY.encode(), kind.encode(), fingerprint(model).encode()])[:16]}.sqlite"
+
+
+def text_keys(texts: Sequence[str]) -> list[bytes]:
+    """Return what texts' vectors are kept under; a lone surrogate has no UTF-8 form, and is a text all the same."""
+    return [_key("text", text.encode("utf-8", "surrogatepass")) for text in texts]
+
+
+def image_keys(content_hashes: Sequence[str]) -> list[bytes]:
+    """Return what images' vectors are kept under."""
+    return [_key("image", known.encode("ascii")) for known in content_hashes]
 
 
 def _key(kind: str, content: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Opens language models: the embedded one's server, connections, the reply store, the budget; each once.
 
-LlmConfig ──► LanguageModels.chat ──► HttpChat (live, also for the embedded model) or BatchChat
+LlmConfig ──► LanguageModels.chat ──► HttpChat (live, also for the embedded model), BatchChat or VllmChat
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from mminstruct.llm.pictures import PictureCache
 from mminstruct.llm.store.remote import Replies
 from mminstruct.llm.store.replies import ReplyStore
 from mminstruct.llm.usage import Account, Spent
+from mminstruct.llm.vllm.chat import VllmChat
+from mminstruct.llm.vllm.processor import ask_ray
 
 # The reply store's thread waits so long for its turn while the event loop is busy, and replies wait for the store.
 # Python's own 5 ms made most of what a commit took at full speed (benchmarks/results/request_engine.md).
 _THREAD_TURN_S = 0.0005
 
-StageChat = HttpChat | BatchChat
+StageChat = HttpChat | BatchChat | VllmChat
 """A stage's language model, with `usage` and `rows_at_once`."""
 
 
@@ -66,11 +68,14 @@ class LanguageModels:
         await self._stack.aclose()
 
     async def chat(self, llm: LlmConfig, stage: str, told: Callable[[str], None]) -> StageChat:
-        """Return a language model for a stage, with a usage count of its own; `told` hears of batches that take long.
+        """Return a language model for a stage, with a usage count of its own; `told` hears of what takes long.
 
         Raises what the reply store and the embedded server raise when they open.
         """
         endpoint, account = await self._endpoint(llm), Account(self._run_id, stage)
+        if llm.kind == "vllm":
+            engines = VllmChat(endpoint, ask_ray(llm), self._store, account, self._budget, self._pictures, told)
+            return await self._stack.enter_async_context(engines)
         if llm.mode == "live":
             if self._wires is None:
                 self._wires = await self._stack.enter_async_context(Session())
@@ -134,7 +139,7 @@ class LanguageModels:
             timeout_s=llm.timeout_s,
             max_tries=llm.max_tries,
             give_up_after_s=llm.give_up_after_s,
-            batch_size=llm.batch_size,
+            batch_size=llm.vllm.requests_at_once if llm.kind == "vllm" else llm.batch_size,
             batch_poll_s=llm.batch_poll_s,
             parameters=llm.parameters,
             price=llm.price_in_force,

@@ -41,9 +41,15 @@ async def _open_images(site: Site, records: Sequence[CaptionRecord | Reject]) ->
     return await asyncio.to_thread(lambda: list(opened()))
 
 
-async def _encode(site: Site, index: int) -> Embeddings:
-    """Return `(n, d)` features of a part's images, or of their descriptions where the match is with those."""
+async def _encode(site: Site, item: tuple[int, list[int] | None]) -> Embeddings:
+    """Return `(n, d)` features of a part's images, or of their descriptions where the match is with those.
+
+    With positions, of the images at these alone: the others' are kept.
+    """
+    index, positions = item
     images = await asyncio.to_thread(site.tables.captioned.read_part, index)
+    if positions is not None:
+        images = [images[position] for position in positions]
     encoder = site.backends.image_text_encoder
     if encoder is None:
         return site.backends.kept_text_encoder.encode_texts([image.description for image in images])

@@ -139,6 +139,8 @@ class Scaler:
             gpu_s = (n_images / rates.clip_images_per_gpu_s.value,) * 2
         elif stage == "match":
             cpu_s = n_images / rates.texts_encoded_per_s.value
+        elif stage == "filter":
+            cpu_s = plans["match"].n_rows / rates.judged_answers_per_s.value
         elif plan.n_requests and self.config.llm_for(stage).kind == "embedded":
             cpu_s = plan.completion_tokens / rates.embedded_tokens_per_s.value
         elif plan.n_requests:
@@ -160,9 +162,9 @@ class Scaler:
         n_kept = n_matches * rates.kept_share.value
         read, written = 1 / rates.rows_read_per_s.value, 1 / rates.rows_written_per_s.value
         pairs_s = n_images * plans["summarize"].n_rows / rates.matched_pairs_per_s.value
-        judged_s = n_matches / rates.judged_answers_per_s.value
+        compared_s = 0.0
         if "near_duplicate_answer" not in self.config.filter.skip:
-            judged_s += n_matches / rates.compared_answers_per_s.value
+            compared_s = n_matches / rates.compared_answers_per_s.value
         seconds = {
             "images": n_images / rates.images_accepted_per_s.value + n_images * written,
             "describe": 0.0,
@@ -171,7 +173,7 @@ class Scaler:
             "match": n_images * read + pairs_s + n_matches * written,
             "exemplars": (n_images + n_matches) * read,
             "answer": 0.0,
-            "filter": (n_images + 2 * n_matches) * read + judged_s + n_kept * written,
+            "filter": (n_images + 2 * n_matches) * read + compared_s + n_kept * written,
             "split": n_kept / rates.split_rows_per_s.value + 2 * n_kept * read + n_kept * written,
         }
         return {stage: seconds[stage] + plan.n_requests / rates.requests_per_s.value for stage, plan in plans.items()}

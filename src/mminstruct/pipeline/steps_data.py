@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
+from mminstruct.encoders.kept import KeptTextEncoder, image_keys, text_keys
+from mminstruct.encoders.protocols import Embeddings
 from mminstruct.pipeline.run import Run
 from mminstruct.pipeline.tables import part_rejects
 from mminstruct.readers.intake import Seen, accept
@@ -49,8 +52,7 @@ async def match_step(run: Run) -> None:
         matcher.count(table.read_part(index))
     counts = images_table.counts()
     run.progress.stage_started("match", run.record.n_in, sum(counts[index] for index in done))
-    todo = images_table.parts()[len(done) :]
-    async for index, features in run.engine.results("match", zip(todo, todo, strict=True)):
+    async for index, features in _features(run, images_table.parts()[len(done) :]):
         images = images_table.read_part(index)
         matches, rejects = part_rejects(matcher.match(images, features))
         table.write_part(index, matches, rejects)
@@ -58,6 +60,34 @@ async def match_step(run: Run) -> None:
     if encoder is None:
         run.record.notes.append("matched with the images' descriptions through the sentence encoder, not with pixels")
     run.record.notes.append(str(balance(matcher.counts)))
+
+
+async def _features(run: Run, todo: Sequence[int]) -> AsyncIterator[tuple[int, Embeddings]]:
+    """Yield each part's `(n, d)` features, in order; what workers elsewhere compute is kept here.
+
+    Workers get the positions whose vectors are not kept yet, and give those back.
+    """
+    encoder = run.backends.image_text_encoder or run.backends.kept_text_encoder
+    if not run.engine.asks_elsewhere or not isinstance(encoder, KeptTextEncoder):
+        async for index, features in run.engine.results("match", ((index, (index, None)) for index in todo)):
+            yield index, features
+        return
+
+    def keys_of(index: int) -> list[bytes]:
+        images = run.tables.captioned.read_part(index)
+        if run.backends.image_text_encoder is None:
+            return text_keys([image.description for image in images])
+        return image_keys([image.content_hash for image in images])
+
+    handed_out: dict[int, list[int]] = {}
+
+    def items() -> Iterator[tuple[int, tuple[int, list[int]]]]:
+        for index in todo:
+            handed_out[index] = encoder.lacking(keys_of(index))
+            yield index, (index, handed_out[index])
+
+    async for index, computed in run.engine.results("match", items()):
+        yield index, encoder.completed(keys_of(index), handed_out.pop(index), computed)
 
 
 async def filter_step(run: Run) -> None:

@@ -113,7 +113,7 @@ async def ask_by_part(run: Run) -> StageChat:
     todo = [index for index in asking.inputs.parts() if index not in done]
     run.record.n_in = asking.inputs.count()
     run.progress.stage_started(run.stage, run.record.n_in, asking.output.count())
-    if run.engine.asks_elsewhere and run.config.llm_for(run.stage).mode == "live":
+    if run.engine.asks_elsewhere and not run.config.llm_for(run.stage).is_gathered:
         await _ask_elsewhere(run, chat, todo)
         return chat
     shards = ((index, asking.rows_of(index)) for index in todo)

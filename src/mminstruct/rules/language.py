@@ -40,7 +40,7 @@ def wrong_language(candidate: Candidate, config: FilterConfig) -> str | None:
 
 def _foreign_script(text: str, config: FilterConfig, language: str) -> str | None:
     """Judge by the script: half a sentence in another one is found, however short."""
-    if not _LATIN_SCRIPT.fullmatch(language):
+    if not _LATIN_SCRIPT.fullmatch(language) or text.isascii():
         return None
     answered = split_words(text)
     foreign = [

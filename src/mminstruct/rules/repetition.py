@@ -15,6 +15,7 @@ from mminstruct.texts import excerpt, word_runs
 
 _LONGEST_PERIOD = 60  # words
 _LEAST_REPEATED_WORDS = 12  # "ha ha ha ha" and "row, row, row your boat" are no loops
+_LEAST_SAME_WORDS = _LEAST_REPEATED_WORDS // 2  # of a loop stand as often before: it holds a run of them twice
 _RUN = 4
 _FEWEST_RUNS = 20  # a share of fewer runs says nothing
 _LETTER_LOOP = re.compile(r"([^\W\d_])\1{24,}")
@@ -26,18 +27,23 @@ def repetition(candidate: Candidate, config: FilterConfig) -> str | None:
     if letters := _LETTER_LOOP.search(candidate.answer):
         return f"found '{letters.group(1)}' {len(letters.group())} times in a row"
     words = split_words(_NUMBERING.sub("", candidate.answer))
-    if loop := _loop(words, config.max_repeats):
+    if _share_repeated(words, _LEAST_SAME_WORDS) and (loop := _loop(words, config.max_repeats)):
         start, period, n_times = loop
         quoted = excerpt(" ".join(words[start : start + period]))
         return f"found {quoted} {n_times} times in a row, expected {config.max_repeats} or fewer (max_repeats)"
-    runs = word_runs(words, _RUN)
-    share = 1 - len(set(runs)) / len(runs) if len(runs) >= _FEWEST_RUNS else 0.0
+    share = _share_repeated(words, _RUN) if len(words) - _RUN + 1 >= _FEWEST_RUNS else 0.0
     if share <= config.max_repetition:
         return None
     return (
         f"{share:.0%} of the four-word runs stood earlier in the answer, expected at most "
         f"{config.max_repetition:.0%} (max_repetition)"
     )
+
+
+def _share_repeated(words: list[str], length: int) -> float:
+    """Return the share of the runs of so many words that stood before."""
+    runs = word_runs(words, length)
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
 
 
 def _loop(words: list[str], max_repeats: int) -> tuple[int, int, int] | None:

@@ -19,8 +19,10 @@ from mminstruct.near_copies import near_copies
 from mminstruct.prompts.template import Prompt
 from mminstruct.rows import Image, RawInstruction, Reason, Reject, Seed, content_id
 from mminstruct.stages.instruction_form import Fault, read_instruction
+from mminstruct.twins import twins_among
 
 STAGE = "augment"
+_EXACT_UP_TO = 100_000  # texts; among more, the exact search would take the memory, and one copy in a hundred may stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def drop_near_copies(
     texts = [*instructions, *(raw.text for raw in raws)]
     kept: list[RawInstruction] = []
     rejects: list[Reject] = []
-    for raw, twin in zip(raws, near_copies(texts, threshold)[len(instructions) :], strict=True):
+    search = near_copies if len(texts) <= _EXACT_UP_TO else twins_among
+    for raw, twin in zip(raws, search(texts, threshold)[len(instructions) :], strict=True):
         if twin is None:
             kept.append(raw)
             continue

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("duckdb")
 
-from mminstruct.encoders.kept import text_key, vector_file
+from mminstruct.encoders.kept import text_keys, vector_file
 from mminstruct.encoders.vectors import VectorFile
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
@@ -143,7 +143,7 @@ class TestRunnersUp:
         own = axis[0] * np.float32(score) + axis[1] * np.float32((1 - score**2) ** 0.5)
         vectors = [own if place == which else others[place] for place in texts]
         description = "Picture 4: boats at a quay, and gulls above them."
-        keys = [text_key(description), *(text_key(text) for text in texts.values())]
+        keys = text_keys([description, *texts.values()])
         file.add(keys, np.stack([axis[0], *vectors]))
         file.close()
         return vectors

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mminstruct.encoders.kept import image_key, vector_file
+from mminstruct.encoders.kept import image_keys, vector_file
 from mminstruct.encoders.vectors import VectorFile
 from mminstruct.errors import RunError
 from mminstruct.pipeline.run_tables import Tables
@@ -60,7 +60,7 @@ class TestImagePoints:
         images = list(Tables(folder).images.rows())[:30]
         file = VectorFile(vector_file(config.match.encoder, run / "replies" / "embeddings"))  # type: ignore[arg-type]
         rows = np.random.default_rng(0).standard_normal((30, 8)).astype(np.float32)
-        file.add([image_key(image.content_hash) for image in images], rows / np.linalg.norm(rows, axis=1)[:, None])
+        file.add(image_keys([image.content_hash for image in images]), rows / np.linalg.norm(rows, axis=1)[:, None])
         file.close()
         made = image_points(config, Tables(folder))
         assert made.image_ids == [image.image_id for image in images]

@@ -103,6 +103,8 @@ def llm_config(options: LlmOptions) -> LlmConfig:
     if options.api_key_env is not None:
         given["api_key_env"] = (f"--api-key-env {options.api_key_env}", options.api_key_env)
     config = section_from_options(LlmConfig, given, options.overrides)
+    if config.kind == "vllm":
+        raise ConfigError("-o kind=vllm: only `mminstruct run` on Ray has it; expected --base-url of a server.")
     if not config.addresses and "kind" not in config.model_fields_set:
         if config.model not in (None, _EMBEDDED, MODEL_NAME):
             raise ConfigError(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mminstruct.config.encoders import CaptionEncoder
-from mminstruct.encoders.kept import image_key, text_key, vector_file
+from mminstruct.encoders.kept import image_keys, text_keys, vector_file
 from mminstruct.encoders.protocols import Embeddings
 from mminstruct.encoders.vectors import VectorFile
 from mminstruct.errors import MMInstructError
@@ -66,13 +66,13 @@ class RunnersUp:
         if len(rows) > _MOST_INSTRUCTIONS:
             raise NoVectors(f"There are {len(rows):,} instructions, more than are compared for one row.")
         texts = [text for _, text in rows]
-        return [instruction_id for instruction_id, _ in rows], texts, self._kept([text_key(text) for text in texts])
+        return [instruction_id for instruction_id, _ in rows], texts, self._kept(text_keys(texts))
 
     def _vectors_of(self, image: Image) -> Embeddings:
         """Return the one vector of the image, `(1, d)`."""
         if isinstance(self._explorer.config.match.encoder, CaptionEncoder):
-            return self._kept([text_key(image.description)])
-        return self._kept([image_key(image.content_hash)])
+            return self._kept(text_keys([image.description]))
+        return self._kept(image_keys([image.content_hash]))
 
     def _kept(self, keys: Sequence[bytes]) -> Embeddings:
         """Return vectors that the match kept. Raises NoVectors where any is missing."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mminstruct.config.encoders import CaptionEncoder, EmbeddedTextEncoder, TextEncoderConfig
 from mminstruct.config.run import RunConfig
-from mminstruct.encoders.kept import image_key, keep_texts, text_key, vector_file
+from mminstruct.encoders.kept import image_keys, keep_texts, text_keys, vector_file
 from mminstruct.encoders.protocols import Embeddings, TextEncoder
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.encoders.vectors import VectorFile
@@ -41,7 +41,7 @@ def text_vectors(config: RunConfig, texts: Sequence[str], told: Told, n_computed
     """Return the vectors of the texts by the run's sentence encoder."""
     folder = _folder(config)
     try:
-        found = _kept(vector_file(config.embedder, folder), [text_key(text) for text in texts])
+        found = _kept(vector_file(config.embedder, folder), text_keys(texts))
         missing = np.setdiff1d(np.arange(len(texts)), found.positions)
         if len(missing) == 0 or not isinstance(config.embedder, EmbeddedTextEncoder) or len(missing) > n_computed:
             return found
@@ -64,7 +64,7 @@ def image_vectors(config: RunConfig, contents: Sequence[str], told: Told) -> Fou
     if isinstance(encoder, CaptionEncoder):
         return text_vectors(config, contents, told)
     try:
-        return _kept(vector_file(encoder, _folder(config)), [image_key(content) for content in contents])
+        return _kept(vector_file(encoder, _folder(config)), image_keys(contents))
     except (MMInstructError, OSError) as error:
         return _nothing(str(error))
 

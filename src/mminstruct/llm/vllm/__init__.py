@@ -1,0 +1,1 @@
+"""vLLM inside the cluster, through Ray's own batch processor."""
