@@ -107,16 +107,16 @@ def _take_the_cpu_for_devices() -> None:
     from accelerate import PartialState
     from accelerate.utils import DistributedType
 
-    from mminstruct.train import stage
+    from mminstruct.train import arguments, stage
 
     def gloo(state: Any, cpu: bool = False, sagemaker_dp: bool = False, backend: str | None = None) -> tuple[str, Any]:
         return "gloo", DistributedType.MULTI_CPU
 
-    arguments = stage.training_arguments
+    def on_devices(section: Any, folder: Path, seed: int, dtype: str, on_cpu: bool) -> Any:
+        return arguments.training_arguments(section, folder, seed, dtype, on_cpu=False)
+
     PartialState._prepare_backend = gloo  # type: ignore[method-assign]
-    stage.training_arguments = lambda section, folder, seed, dtype, on_cpu: arguments(
-        section, folder, seed, dtype, on_cpu=False
-    )
+    vars(stage)["training_arguments"] = on_devices
 
 
 def compared(case: Case, folder: Path) -> str:
