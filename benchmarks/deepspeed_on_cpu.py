@@ -115,7 +115,7 @@ def _take_the_cpu_for_devices() -> None:
     def on_devices(section: Any, folder: Path, seed: int, dtype: str, on_cpu: bool) -> Any:
         return arguments.training_arguments(section, folder, seed, dtype, on_cpu=False)
 
-    PartialState._prepare_backend = gloo  # type: ignore[method-assign]
+    PartialState._prepare_backend = gloo
     vars(stage)["training_arguments"] = on_devices
 
 
