@@ -80,6 +80,6 @@ def settings(config: RunConfig) -> list[Setting]:
         "exemplars.per_instruction": str(config.exemplars.per_instruction),
         "answer.shots": str(config.answer.shots),
         "filter.skip": ", ".join(config.filter.skip),
-        "split": f"{split.n_instructions} instructions × {split.images_per_instruction} images held out",
+        "split": f"instructions × images held out: {split.n_instructions} × {split.images_per_instruction}",
     }
     return [Setting(key, value) for key, value in told.items() if value]
