@@ -56,7 +56,7 @@ def hash_of_answer(answer: str) -> str:
 def to_line(decision: Decision) -> bytes:
     """Return the decision as it stands in its file, with what is empty left out.
 
-    >>> to_line(Decision("d", "s", "h", Choice.KEEP, "Ada", "2026-11-30T16:04:05.000000Z"))[-25:]
+    >>> to_line(Decision("d", "s", "h", Choice.KEEP, "Ada", "2026-11-30T16:04:05.000000Z"))[-22:]
     b'30T16:04:05.000000Z"}\\n'
     """
     values = {field.name: getattr(decision, field.name) for field in fields(Decision)}

@@ -1,4 +1,4 @@
-"""What the tests of the explorer's pages share: one run, served, and one browser a module."""
+"""What the tests of the explorer's pages share: a run, served, and a browser, new ones for each module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def explored_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run with odd rows; another run, `other`, lies beside it."""
     folder = tmp_path_factory.mktemp("explored")
