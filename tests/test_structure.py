@@ -20,6 +20,7 @@ RANKS = {
     "errors": 0,
     "rows": 0,
     "tars": 1,
+    "durable": 1,
     "rgb": 1,
     "imaging": 2,
     "near_copies": 1,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+from mminstruct.durable import sync_folder
 from mminstruct.errors import DecisionError, RunError
 from mminstruct.pipeline.decisions import FOLDER, Choice, Decision, DecisionBook, hash_of_answer, to_line
 from mminstruct.pipeline.tables import Folder
@@ -201,13 +202,5 @@ def _new_file(run_dir: str) -> int:
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}.jsonl"
     file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
     for parent in (folder, folder.parent):  # either may be new
-        _sync_folder(parent)
+        sync_folder(parent)
     return file
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mminstruct.durable import sync_folder
 from mminstruct.errors import StoreError
 
 _LENGTH_OF_ID = 32  # of a request's id, hexadecimal
@@ -90,7 +91,7 @@ class BatchFiles:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self.record_path)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
 
     def delete_upload(self) -> None:
         """Delete what was uploaded."""
@@ -216,11 +217,3 @@ def _unreadable(path: Path, error: Exception) -> StoreError:
         f"The requests of an open batch in {path} cannot be read: {error}. Mend the file, or delete the batch's .json "
         "beside it to have its requests asked, and paid for, anew."
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

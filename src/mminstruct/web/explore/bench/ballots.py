@@ -25,6 +25,7 @@ from typing import Literal
 
 from mminstruct.bench.judging.verdicts import Verdict
 from mminstruct.bench.trust.votes import COLUMNS, Comparison, ordered
+from mminstruct.durable import sync_folder
 from mminstruct.errors import BenchmarkError
 from mminstruct.rows import content_id
 
@@ -214,8 +215,4 @@ def _replace(file: Path, ballots: Sequence[Ballot]) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name too
-    finally:
-        os.close(folder)
+    sync_folder(file.parent)
