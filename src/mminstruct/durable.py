@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Return once the names in a folder are on disk; a file that is new or renamed may be lost before. Raises OSError."""
+    """Return once the names in a folder are on disk; before, a new or renamed file may be lost. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
