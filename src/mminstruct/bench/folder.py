@@ -46,6 +46,11 @@ class ModelAnswers:
         return [question.question_id for question in questions if question.question_id not in self.by_question]
 
 
+def is_benchmark(folder: str) -> bool:
+    """Tell a benchmark's folder from a run's, which may be on an object store."""
+    return "://" not in folder and (Path(folder) / QUESTIONS).is_file()
+
+
 class Benchmark:
     """A benchmark folder."""
 

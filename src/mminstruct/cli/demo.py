@@ -13,6 +13,7 @@ from mminstruct.demo import write_demo_inputs
 from mminstruct.pipeline.export import export_run
 from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
+from mminstruct.web.report.writing import NAME
 from mminstruct.writers.export import ExportOptions
 
 _SHORT = ("augment.n_instructions=24", "summarize.n_clusters=8", "match.per_image=1")
@@ -37,7 +38,7 @@ def print_demo_results(run_dir: str) -> None:
     for sample in islice(samples.values(), _N_SHOWN):
         print_sample(console, sample)
     first_id = next(iter(samples.values())).sample_id
-    page = Path(run_dir) / "report.html"
+    page = Path(run_dir) / NAME
     console.print(
         f"\nThe run:            {run_dir}\n"
         + (f"A page about it:    {page} (opens in any browser)\n" if page.exists() else "")

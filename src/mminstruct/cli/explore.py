@@ -45,7 +45,8 @@ From another machine without --host:
 def explore(folder: str, port: int | None, host: str, no_browser: bool, export_atlas: Path | None) -> None:
     """Look at a run or a benchmark in the browser, on this machine.
 
-    What is written (thumbnails, the search index, maps, decisions of the review) goes to RUN/explore. Ctrl-C ends it.
+    What is computed (thumbnails, the search index, maps) goes to RUN/explore, what reviewers decide to RUN/decisions.
+    Ctrl-C ends it.
     """
     from mminstruct.web.explore.server import address_of, listen, require_packages, serve
 
@@ -71,12 +72,12 @@ def explore(folder: str, port: int | None, host: str, no_browser: bool, export_a
 
 
 def _app(folder: str, guard: Guard) -> Starlette:
-    from mminstruct.bench.folder import QUESTIONS
+    from mminstruct.bench.folder import is_benchmark
     from mminstruct.web.explore.app import bench_app, run_app
     from mminstruct.web.explore.bench.explorer import BenchExplorer
     from mminstruct.web.explore.library import RunExplorer
 
-    if "://" not in folder and (Path(folder) / QUESTIONS).is_file():
+    if is_benchmark(folder):
         return bench_app(BenchExplorer(Path(folder)), guard)
     return run_app(RunExplorer(folder), guard)
 

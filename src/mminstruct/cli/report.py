@@ -42,11 +42,11 @@ def report(folder: str, out: Path | None, benchmark: Path | None, open_it: bool)
     It is a single file, report.html in the folder itself, that opens without server and network. `mminstruct run`
     writes it at its end.
     """
-    from mminstruct.bench.folder import QUESTIONS
+    from mminstruct.bench.folder import is_benchmark
     from mminstruct.web.report.writing import write_benchmark_page, write_run_report
 
     with _telling() as tell:
-        if "://" not in folder and (Path(folder) / QUESTIONS).is_file():
+        if is_benchmark(folder):
             if benchmark is not None:
                 raise click.UsageError(f"--bench is for a run's page, and {folder} is a benchmark itself.")
             written = write_benchmark_page(Path(folder), tell, out)

@@ -12,9 +12,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
 
 from mminstruct.errors import RunError
 from mminstruct.pipeline.tables import Folder
@@ -59,8 +58,10 @@ def to_line(decision: Decision) -> bytes:
     >>> to_line(Decision("d", "s", "h", Choice.KEEP, "Ada", "2026-11-30T16:04:05.000000Z"))[-22:]
     b'30T16:04:05.000000Z"}\\n'
     """
-    values = {field.name: getattr(decision, field.name) for field in fields(Decision)}
-    return json.dumps({name: value for name, value in values.items() if value not in (None, "")}).encode() + b"\n"
+    return (
+        json.dumps({name: value for name, value in asdict(decision).items() if value not in (None, "")}).encode()
+        + b"\n"
+    )
 
 
 def parse_line(line: bytes) -> Decision | None:
@@ -170,11 +171,6 @@ class DecisionBook:
 def read_decisions(folder: Folder) -> DecisionBook:
     """Return the decisions of a run as they are now."""
     return DecisionBook(folder).refresh()
-
-
-def told(decision: Decision) -> dict[str, Any]:
-    """Return the decision as the pages read it."""
-    return {field.name: getattr(decision, field.name) for field in fields(Decision)}
 
 
 def _age(decision: Decision) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from mminstruct.web.explore.parts import Parts
 from mminstruct.web.explore.texts import TextPlace, read_texts
 
-_SHOWN = 400  # characters of an answer on a card
+SHOWN = 400  # characters of an answer on a card
 _COLUMNS = (
     "id", "status", "stage", "reason", "detail", "instruction_id", "category", "image_id", "source", "score", "n_words",
     "width", "height",
@@ -47,7 +47,7 @@ def items_of(rows: RowSource, numbers: Sequence[int], whole: bool = False) -> li
 def _item(rows: RowSource, row: tuple[Any, ...], text: str, whole: bool) -> Item:
     item: Item = dict(zip(_COLUMNS, row[5:], strict=True))
     item["instruction"] = row[4]
-    item["answer"] = text if whole else text[:_SHOWN]
+    item["answer"] = text if whole else text[:SHOWN]
     item["truncated"] = len(item["answer"]) < len(text)
     item["decision"] = rows.decisions.get(item["id"])
     return item

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mminstruct.pipeline.progress_file import StageProgress
-from mminstruct.web.explore.items import Item, items_of, rows_with_ids
+from mminstruct.web.explore.items import SHOWN, Item, items_of, rows_with_ids
 
 if TYPE_CHECKING:
     from mminstruct.web.explore.library import RunExplorer
@@ -25,7 +25,6 @@ _ID_OF = {
 }
 _TEXT_OF = {"Image": "description", "Exemplar": "answer", "Answer": "answer", "Reject": "raw_text"}
 _INSTRUCTION_OF = {"RawInstruction": "text", "Draft": "text", "Exemplar": "instruction"}
-_SHOWN = 400  # characters, as in ITEM
 
 
 def newest_rows(explorer: RunExplorer, progress: StageProgress | None) -> list[Item]:
@@ -82,8 +81,8 @@ def _item(row: dict[str, Any], stage: str) -> Item:
         "source": row.get("source"),
         "score": None,
         "n_words": len(text.split()) or None,
-        "answer": text[:_SHOWN],
-        "truncated": len(text) > _SHOWN,
+        "answer": text[:SHOWN],
+        "truncated": len(text) > SHOWN,
         "width": None,
         "height": None,
     }

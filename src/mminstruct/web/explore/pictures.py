@@ -28,8 +28,8 @@ from mminstruct.web.explore.thumbnails import Thumbnails
 if TYPE_CHECKING:
     from mminstruct.web.explore.library import RunExplorer
 
-THUMBNAIL_SIDE = 320  # pixels
-PICTURE_SIDE = 2048
+THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 320, 78  # pixels; of 100
+PICTURE_SIDE, PICTURE_QUALITY = 2048, 88
 _LARGEST_FILE = 512 * 2**20  # bytes
 N_DECODING = 2  # at once; the largest image that a run takes has half a gigabyte of pixels
 _IMAGE_ID = re.compile(r"[0-9a-f]{16}")
@@ -78,13 +78,13 @@ class Studio:
         """Return the image as WebP, its longer side 320 pixels, from the cache where it is there."""
         if (kept := self._thumbnails.get(image_id)) is not None:
             return kept
-        data = self._make(image_id, THUMBNAIL_SIDE, quality=78)
+        data = self._make(image_id, THUMBNAIL_SIDE, THUMBNAIL_QUALITY)
         self._thumbnails.put(image_id, data)
         return data
 
     def picture(self, image_id: str) -> bytes:
         """Return the image as WebP, its longer side 2048 pixels at most."""
-        return self._make(image_id, PICTURE_SIDE, quality=88)
+        return self._make(image_id, PICTURE_SIDE, PICTURE_QUALITY)
 
     def _make(self, image_id: str, side: int, quality: int) -> bytes:
         path, content_hash = self._find(image_id)

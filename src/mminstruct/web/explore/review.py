@@ -13,6 +13,7 @@ rejected by the filter. Nothing that is held out can come back by a decision.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -21,12 +22,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mminstruct.pipeline.deciding import Draft, Shown
-from mminstruct.pipeline.decisions import hash_of_answer, told
+from mminstruct.pipeline.decisions import hash_of_answer
 from mminstruct.pipeline.manifest import read_manifest
 from mminstruct.web.explore.filters import read_count, read_filters
 from mminstruct.web.explore.items import Item, items_of
 from mminstruct.web.explore.replies import Refused, read_json
-from mminstruct.web.explore.review_order import ReviewOrder
+from mminstruct.web.explore.review_order import ReviewOrder, can_be_decided
 from mminstruct.web.explore.sample import item_with_id
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _reviewed(explorer: RunExplorer, order: ReviewOrder, number: int, item: Item
         **item,
         "position": order.position(number),
         "answer_hash": hash_of_answer(item["answer"]),
-        "standing": told(decision) if decision else None,
+        "standing": asdict(decision) if decision else None,
     }
 
 
@@ -100,7 +101,7 @@ def _decide(explorer: RunExplorer, body: dict[str, Any]) -> dict[str, Any]:
     item = item_with_id(explorer, texts["id"])
     if item["stage"] == "split" or item["status"] in ("benchmark", "held_out"):
         raise Refused(422, "This row is held out for the benchmark, or because of it; no decision can bring it back.")
-    if not (item["status"] in ("kept", "waiting") or (item["status"] == "rejected" and item["stage"] == "filter")):
+    if not can_be_decided(item):
         raise Refused(422, "This row was rejected before it had an answer; there is nothing to decide about.")
     draft = Draft(
         sample_id=texts["id"],
@@ -115,7 +116,7 @@ def _decide(explorer: RunExplorer, body: dict[str, Any]) -> dict[str, Any]:
     )
     decision = explorer.decided.decide(draft, Shown(item["instruction"] or "", item["answer"]))
     standing = explorer.decided.on(texts["id"])
-    return {"saved": told(decision), "standing": told(standing) if standing else None}
+    return {"saved": asdict(decision), "standing": asdict(standing) if standing else None}
 
 
 def _texts(body: dict[str, Any]) -> dict[str, str]:

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mminstruct.web.explore.filters import UNDECIDED, Filters
-from mminstruct.web.explore.items import rows_with_ids
+from mminstruct.web.explore.items import Item, rows_with_ids
 from mminstruct.web.explore.query import Numbers
 
 if TYPE_CHECKING:
     from mminstruct.web.explore.library import RunExplorer
 
 CAN_BE_DECIDED = "(status IN ('kept', 'waiting') OR (status = 'rejected' AND stage = 'filter'))"
+"""Rows with an answer that may come into the training set; of one item, `can_be_decided`."""
+
+
+def can_be_decided(item: Item) -> bool:
+    """Tell of an item what CAN_BE_DECIDED tells of a row."""
+    return item["status"] in ("kept", "waiting") or (item["status"] == "rejected" and item["stage"] == "filter")
 
 
 class ReviewOrder:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mminstruct.rows import content_id
+from mminstruct.web.explore.items import rows_with_ids
 from mminstruct.web.explore.query import Numbers, Remembered
 from mminstruct.web.explore.replies import Refused, read_json
 
@@ -48,8 +49,7 @@ class Selections:
         return self._rows.get((key, self._explorer.version), lambda: self._look_up(self._ids_of(key)))
 
     def _look_up(self, ids: list[str]) -> Numbers:
-        found = self._explorer.select("SELECT n FROM rows WHERE id IN (SELECT unnest(CAST(? AS VARCHAR[])))", [ids])
-        return np.array([n for (n,) in found], np.int64)
+        return np.array(rows_with_ids(self._explorer, ids), np.int64)
 
     def _ids_of(self, key: str) -> list[str]:
         if key in self._ids:

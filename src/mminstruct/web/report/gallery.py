@@ -111,10 +111,15 @@ class Gallery:
     def _matches(self) -> RowIndex:
         return self._tables.matches.index()
 
+    @cached_property
+    def _parts(self) -> dict[str, frozenset[int]]:
+        """The numbers of the parts that have images: each look costs a listing of the folder."""
+        return {table.name: frozenset(table.parts()) for table in (self._tables.captioned, self._tables.images)}
+
     def _image(self, image_id: str, part: int) -> Image | None:
         """Return an image's row; part k of each table speaks of the same images."""
         for table in (self._tables.captioned, self._tables.images):
-            if part in table.parts() and (found := table.pick(part, [image_id])):
+            if part in self._parts[table.name] and (found := table.pick(part, [image_id])):
                 return found[0]
         return None
 

@@ -15,7 +15,15 @@ from starlette.routing import Route
 
 from mminstruct.rows import content_id
 from mminstruct.web.explore.bench.explorer import BenchExplorer
-from mminstruct.web.explore.pictures import N_DECODING, PICTURE_SIDE, THUMBNAIL_SIDE, make_webp, read_file
+from mminstruct.web.explore.pictures import (
+    N_DECODING,
+    PICTURE_QUALITY,
+    PICTURE_SIDE,
+    THUMBNAIL_QUALITY,
+    THUMBNAIL_SIDE,
+    make_webp,
+    read_file,
+)
 from mminstruct.web.explore.replies import Refused
 
 _MAX_PIXELS = 100_000_000
@@ -27,10 +35,10 @@ def routes(explorer: BenchExplorer) -> list[Route]:
     studio = Studio(explorer)
 
     def thumbnail(request: Request) -> Response:
-        return studio.answer(request, THUMBNAIL_SIDE, 78)
+        return studio.answer(request, THUMBNAIL_SIDE, THUMBNAIL_QUALITY)
 
     def picture(request: Request) -> Response:
-        return studio.answer(request, PICTURE_SIDE, 88)
+        return studio.answer(request, PICTURE_SIDE, PICTURE_QUALITY)
 
     return [Route("/thumb/{question_id:path}", thumbnail), Route("/picture/{question_id:path}", picture)]
 
