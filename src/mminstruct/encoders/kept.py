@@ -13,14 +13,22 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
-from mminstruct.config.encoders import ClipEncoder, EmbeddedTextEncoder, TextEncoderConfig
+from mminstruct.config.encoders import (
+    CaptionEncoder,
+    ClipEncoder,
+    EmbeddedTextEncoder,
+    EncoderConfig,
+    TextEncoderConfig,
+)
 from mminstruct.encoders.protocols import Embeddings, ImageEncoder, TextEncoder
 from mminstruct.encoders.text import EMBEDDED_NAME, embedded_folder
 from mminstruct.encoders.vectors import VectorFile
+from mminstruct.rows import Image
 
 _WAY = "1"  # another number where the same model and content come to give another vector
 _BLOCK = 256  # vectors of one transaction: what a killed process loses at most
@@ -44,6 +52,22 @@ def vector_file(config: TextEncoderConfig | ClipEncoder, folder: Path) -> Path:
     if isinstance(config, EmbeddedTextEncoder):
         return folder / _file_name(EMBEDDED_NAME, config.kind, str(embedded_folder()))
     return folder / _file_name(config.model, config.kind, config.model)
+
+
+def vector_folder(replies: str) -> Path:
+    """Return the folder of the files of vectors: inside that of the reply store."""
+    return Path(replies) / "embeddings"
+
+
+def read_kept(file: Path, keys: Sequence[bytes]) -> tuple[Embeddings, list[int]]:
+    """Return `(len(keys), d)` float32 and the positions of the keys whose vectors are missing, as `VectorFile.read`.
+
+    Where there is no file, or no vector in it, all are, and d is 0. Raises StoreError.
+    """
+    if not file.exists():
+        return np.empty((len(keys), 0), np.float32), list(range(len(keys)))
+    with closing(VectorFile(file)) as vectors:
+        return vectors.read(keys, vectors.width() or 0)
 
 
 class KeptTextEncoder:
@@ -160,6 +184,13 @@ def text_keys(texts: Sequence[str]) -> list[bytes]:
 def image_keys(content_hashes: Sequence[str]) -> list[bytes]:
     """Return what images' vectors are kept under."""
     return [_key("image", known.encode("ascii")) for known in content_hashes]
+
+
+def keys_of_match(encoder: EncoderConfig, images: Sequence[Image]) -> list[bytes]:
+    """Return what the match's vectors of images are kept under: those of their descriptions, or of themselves."""
+    if isinstance(encoder, CaptionEncoder):
+        return text_keys([image.description for image in images])
+    return image_keys([image.content_hash for image in images])
 
 
 def _key(kind: str, content: bytes) -> bytes:

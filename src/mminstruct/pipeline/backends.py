@@ -11,7 +11,7 @@ from types import TracebackType
 from mminstruct.config.encoders import CaptionEncoder
 from mminstruct.config.run import RunConfig
 from mminstruct.encoders.image_text import ImageTextEncoder, load_image_text_encoder
-from mminstruct.encoders.kept import KeptImageEncoder, keep_images, keep_texts
+from mminstruct.encoders.kept import KeptImageEncoder, keep_images, keep_texts, vector_folder
 from mminstruct.encoders.protocols import TextEncoder
 from mminstruct.encoders.text import load_text_encoder
 from mminstruct.llm.models import LanguageModels, StageChat
@@ -110,4 +110,4 @@ class Backends:
 
     @property
     def _vector_folder(self) -> Path:
-        return Path(self._config.replies) / "embeddings"
+        return vector_folder(self._config.replies)

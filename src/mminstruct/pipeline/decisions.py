@@ -58,10 +58,8 @@ def to_line(decision: Decision) -> bytes:
     >>> to_line(Decision("d", "s", "h", Choice.KEEP, "Ada", "2026-11-30T16:04:05.000000Z"))[-22:]
     b'30T16:04:05.000000Z"}\\n'
     """
-    return (
-        json.dumps({name: value for name, value in asdict(decision).items() if value not in (None, "")}).encode()
-        + b"\n"
-    )
+    given = {name: value for name, value in asdict(decision).items() if value not in (None, "")}
+    return json.dumps(given).encode() + b"\n"
 
 
 def parse_line(line: bytes) -> Decision | None:

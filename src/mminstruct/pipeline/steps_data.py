@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
-from mminstruct.encoders.kept import KeptTextEncoder, image_keys, text_keys
+from mminstruct.encoders.kept import KeptTextEncoder, keys_of_match
 from mminstruct.encoders.protocols import Embeddings
 from mminstruct.pipeline.run import Run
 from mminstruct.pipeline.tables import part_rejects
@@ -73,21 +73,17 @@ async def _features(run: Run, todo: Sequence[int]) -> AsyncIterator[tuple[int, E
             yield index, features
         return
 
-    def keys_of(index: int) -> list[bytes]:
-        images = run.tables.captioned.read_part(index)
-        if run.backends.image_text_encoder is None:
-            return text_keys([image.description for image in images])
-        return image_keys([image.content_hash for image in images])
-
-    handed_out: dict[int, list[int]] = {}
+    handed_out: dict[int, tuple[list[bytes], list[int]]] = {}  # keys and positions of the parts in hand
 
     def items() -> Iterator[tuple[int, tuple[int, list[int]]]]:
         for index in todo:
-            handed_out[index] = encoder.lacking(keys_of(index))
-            yield index, (index, handed_out[index])
+            keys = keys_of_match(run.config.match.encoder, run.tables.captioned.read_part(index))
+            lacking = encoder.lacking(keys)
+            handed_out[index] = keys, lacking
+            yield index, (index, lacking)
 
     async for index, computed in run.engine.results("match", items()):
-        yield index, encoder.completed(keys_of(index), handed_out.pop(index), computed)
+        yield index, encoder.completed(*handed_out.pop(index), computed)
 
 
 async def filter_step(run: Run) -> None:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mminstruct.config.encoders import CaptionEncoder
-from mminstruct.encoders.kept import image_keys, text_keys, vector_file
+from mminstruct.encoders.kept import keys_of_match, read_kept, text_keys, vector_file, vector_folder
 from mminstruct.encoders.protocols import Embeddings
-from mminstruct.encoders.vectors import VectorFile
 from mminstruct.errors import MMInstructError
 from mminstruct.rows import Image
 from mminstruct.web.explore.query import Remembered
@@ -70,20 +69,14 @@ class RunnersUp:
 
     def _vectors_of(self, image: Image) -> Embeddings:
         """Return the one vector of the image, `(1, d)`."""
-        if isinstance(self._explorer.config.match.encoder, CaptionEncoder):
-            return self._kept(text_keys([image.description]))
-        return self._kept(image_keys([image.content_hash]))
+        return self._kept(keys_of_match(self._explorer.config.match.encoder, [image]))
 
     def _kept(self, keys: Sequence[bytes]) -> Embeddings:
         """Return vectors that the match kept. Raises NoVectors where any is missing."""
         path = self._path
         if not path.exists():
             raise NoVectors(f"The match's vectors are not kept on this machine (there is no {path}).")
-        file = VectorFile(path)
-        try:
-            vectors, missing = file.read(keys, file.width() or 0)
-        finally:
-            file.close()
+        vectors, missing = read_kept(path, keys)
         if missing:
             raise NoVectors(f"{len(missing):,} of the match's {len(keys):,} vectors are not kept in {path}.")
         return vectors
@@ -94,4 +87,4 @@ class RunnersUp:
         config = self._explorer.config
         encoder = config.match.encoder
         wanted = config.embedder if isinstance(encoder, CaptionEncoder) else encoder
-        return vector_file(wanted, Path(config.replies) / "embeddings")
+        return vector_file(wanted, vector_folder(config.replies))

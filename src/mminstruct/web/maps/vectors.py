@@ -16,10 +16,9 @@ import numpy.typing as npt
 
 from mminstruct.config.encoders import CaptionEncoder, EmbeddedTextEncoder, TextEncoderConfig
 from mminstruct.config.run import RunConfig
-from mminstruct.encoders.kept import image_keys, keep_texts, text_keys, vector_file
+from mminstruct.encoders.kept import image_keys, keep_texts, read_kept, text_keys, vector_file, vector_folder
 from mminstruct.encoders.protocols import Embeddings, TextEncoder
 from mminstruct.encoders.text import load_text_encoder
-from mminstruct.encoders.vectors import VectorFile
 from mminstruct.errors import MMInstructError, StoreError
 from mminstruct.rows import Image
 from mminstruct.web.maps.project import Told
@@ -39,7 +38,7 @@ class Found:
 
 def text_vectors(config: RunConfig, texts: Sequence[str], told: Told, n_computed: int = N_COMPUTED) -> Found:
     """Return the vectors of the texts by the run's sentence encoder."""
-    folder = _folder(config)
+    folder = vector_folder(config.replies)
     try:
         found = _kept(vector_file(config.embedder, folder), text_keys(texts))
         missing = np.setdiff1d(np.arange(len(texts)), found.positions)
@@ -64,7 +63,7 @@ def image_vectors(config: RunConfig, contents: Sequence[str], told: Told) -> Fou
     if isinstance(encoder, CaptionEncoder):
         return text_vectors(config, contents, told)
     try:
-        return _kept(vector_file(encoder, _folder(config)), image_keys(contents))
+        return _kept(vector_file(encoder, vector_folder(config.replies)), image_keys(contents))
     except (MMInstructError, OSError) as error:
         return _nothing(str(error))
 
@@ -75,27 +74,15 @@ def content_of_match(config: RunConfig) -> Callable[[Image], str]:
     return lambda image: image.description if by_caption else image.content_hash
 
 
-def _folder(config: RunConfig) -> Path:
-    return Path(config.replies) / "embeddings"
-
-
 def _nothing(why: str) -> Found:
     return Found(np.empty((0, 1), np.float32), np.empty(0, np.int64), why)
 
 
 def _kept(path: Path, keys: Sequence[bytes]) -> Found:
     """Return the kept vectors of the keys; nothing is written, but for what SQLite itself does. Raises StoreError."""
-    nothing = _nothing(_why(path, len(keys), len(keys)))
-    if not path.exists():
-        return nothing
-    file = VectorFile(path)
-    try:
-        width = file.width()
-        if width is None:
-            return nothing
-        vectors, missing = file.read(keys, width)
-    finally:
-        file.close()
+    vectors, missing = read_kept(path, keys)
+    if not vectors.shape[1]:
+        return _nothing(_why(path, len(keys), len(keys)))
     if not missing:
         return Found(vectors, np.arange(len(keys)))
     positions = np.setdiff1d(np.arange(len(keys)), missing)
