@@ -1,29 +1,18 @@
 // Who votes in this browser, and whether the next pair comes at once after a vote.
+//
+// A page votes under the name that it shows, whatever another window of this browser calls itself meanwhile.
+
+import { read, write } from "./kept_here.js";
 
 const NAME = "mminstruct-annotator";
 const GOES_ON = "mminstruct-arena-goes-on";
-const unkept = new Map(); // where storage is switched off: as long as the page lasts
+
+let name = read(NAME) ?? "";
+let goesOn = read(GOES_ON) === "yes";
 
 export const annotator = {
-  name: () => read(NAME) ?? "",
-  keep: (name) => write(NAME, name.trim().replace(/\s+/g, " ")),
-  goesOn: () => read(GOES_ON) === "yes",
-  setGoesOn: (goesOn) => write(GOES_ON, goesOn ? "yes" : "no"),
+  name: () => name,
+  keep: (given) => write(NAME, (name = given)),
+  goesOn: () => goesOn,
+  setGoesOn: (given) => write(GOES_ON, (goesOn = given) ? "yes" : "no"),
 };
-
-function read(key) {
-  try {
-    return unkept.get(key) ?? localStorage.getItem(key);
-  } catch {
-    return unkept.get(key) ?? null;
-  }
-}
-
-function write(key, value) {
-  unkept.set(key, value);
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // it is in `unkept`
-  }
-}

@@ -5,6 +5,7 @@
 import { drawPair, drawVoted } from "./arena_pair.js";
 import { annotator } from "./annotator.js";
 import { coded } from "./coded.js";
+import { askForName } from "./name_form.js";
 import { announce, api, bindKeys, element, emptiness, fill, main, openShell, problem } from "./shell.js";
 import { words } from "./words/arena.js";
 
@@ -37,23 +38,11 @@ function layOut() {
 function askName() {
   state = voted = null;
   for (const part of [parts.status, parts.bar]) fill(part);
-  const field = element("input", { type: "text", id: "annotator", maxlength: 60, required: true, autocomplete: "name", value: annotator.name() });
-  const form = element(
-    "form",
-    { class: "notice", onsubmit: begin },
-    element("h2", {}, words.whoVotes),
-    element("p", {}, words.why),
-    element("label", { for: "annotator" }, words.name),
-    field,
-    element("button", { type: "submit", class: "primary" }, words.begin),
-  );
-  function begin(event) {
-    event.preventDefault();
-    annotator.keep(field.value);
+  const begin = (name) => {
+    annotator.keep(name);
     next();
-  }
-  fill(parts.pair, form);
-  field.focus();
+  };
+  askForName(parts.pair, { id: "annotator", longest: 60, name: annotator.name(), words, begin });
 }
 
 /** Runs one exchange with the server at a time; a key that is pressed meanwhile does nothing. */

@@ -1,6 +1,7 @@
 // What stands around the row that is reviewed: how far the reviewer is, the filters, the buttons, what is not saved yet.
 
 import { drawChips } from "./chips.js";
+import { askForName } from "./name_form.js";
 import { changed, go, here } from "./place.js";
 import { element, emptiness, fill, main, withQuery } from "./shell.js";
 import { words } from "./words/review.js";
@@ -43,27 +44,9 @@ export function layOut(acts) {
 
 /** Asks for the reviewer's name. */
 export function whoReviews(parts, name, keep) {
-  const field = element("input", { type: "text", id: "reviewer", maxlength: 100, required: true, autocomplete: "name" });
-  field.value = name;
-  const submit = (event) => {
-    event.preventDefault();
-    if (field.value.trim()) keep(field.value.trim().replace(/\s+/g, " "));
-  };
   parts.bar.hidden = true;
   fill(parts.status);
-  fill(
-    parts.row,
-    element(
-      "form",
-      { class: "notice", onsubmit: submit },
-      element("h2", {}, words.who),
-      element("p", {}, words.why),
-      element("label", { for: "reviewer" }, words.name),
-      field,
-      element("button", { type: "submit", class: "primary" }, words.begin),
-    ),
-  );
-  field.focus();
+  askForName(parts.row, { id: "reviewer", longest: 100, name, words, begin: (given) => given && keep(given) });
 }
 
 /** How far the reviewer is, under which filters, and by which name. */

@@ -4,7 +4,7 @@ const number = (n) => new Intl.NumberFormat("en").format(n);
 
 export const words = {
   title: "Arena",
-  whoVotes: "Who votes?",
+  who: "Who votes?",
   why: "Your name stands beside your votes, so that the judges can be held against each person. It is kept in this browser.",
   name: "Your name",
   begin: "Begin",
