@@ -1,11 +1,12 @@
 """The explorer's two web applications: of a run, and of a benchmark.
 
-    GET /gallery, /map, …     one plain HTML page a view, from static/
+    GET /gallery, /map, …     page.html, with the view's own script and style
     GET /static/…             scripts, styles, words
     GET /api/about            what this is, and which views it has
     all else                  routes(explorer) of each view's module
 
-To add a view: a module with `routes(explorer)` in the list below, its name in VIEWS, and static/NAME.html.
+To add a view: a module with `routes(explorer)` in the list below, its name in RUN_VIEWS or BENCH_VIEWS, and its
+static/NAME.js and static/NAME.css.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -35,6 +36,8 @@ from mminstruct.web.explore.safety import Guard, Guarded
 STATIC = Path(__file__).parent / "static"
 RUN_VIEWS = ("gallery", "map", "review", "live")
 BENCH_VIEWS = ("leaderboard", "questions", "arena")
+_WITH_STORY = ("gallery", "map", "review")  # views that show a row's whole story
+_FRAME = Path(__file__).parent / "page.html"
 _N_THREADS = 8  # requests that work at once; DuckDB and Pillow have the same two or four cores for all of them
 
 
@@ -93,11 +96,13 @@ def _app(explorer: Explorer, guard: Guard, views: Sequence[str], routes: Sequenc
 
 
 def _page(view: str) -> Any:
+    """Return the endpoint of a view's page: a frame that its script fills."""
+    styles = ("shell", "parts", *(["story"] if view in _WITH_STORY else []), view)
+    links = "\n    ".join(f'<link rel="stylesheet" href="/static/{style}.css">' for style in styles)
+    html = _FRAME.read_text(encoding="utf-8").replace("{{ styles }}", links).replace("{{ view }}", view)
+
     def page(request: Request) -> Response:
-        file = STATIC / f"{view}.html"
-        if not file.is_file():
-            raise Refused(404, f"This installation lacks the page {file.name}; install mminstruct anew.")
-        return FileResponse(file, media_type="text/html")
+        return HTMLResponse(html)
 
     return page
 
