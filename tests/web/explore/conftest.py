@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,12 @@ def explored_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explored")
     make_explored_run(folder / "other", teller=" of the old town")
     return make_explored_run(folder / "run")
+
+
+@pytest.fixture
+def run(explored_run: Path, tmp_path: Path) -> Path:
+    """A copy of the run, without what an explorer left in it."""
+    return Path(shutil.copytree(explored_run, tmp_path / "run", ignore=shutil.ignore_patterns("explore")))
 
 
 @pytest.fixture(scope="module")

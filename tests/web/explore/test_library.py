@@ -26,11 +26,6 @@ from support.explored_run import N_IMAGES, ROWS
 
 
 @pytest.fixture
-def run(explored_run: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(explored_run, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
-
-
-@pytest.fixture
 def explorer(run: Path) -> Iterator[RunExplorer]:
     with closing(RunExplorer(str(run))) as opened:
         yield opened

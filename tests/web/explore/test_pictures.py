@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -90,8 +89,7 @@ class TestTamperedRun:
     """The run's own table is not to be trusted either: a run comes by mail as well."""
 
     @pytest.fixture
-    def served_run(self, explored_run: Path, tmp_path: Path, images: dict[str, bytes]) -> Iterator[tuple[str, Tables]]:
-        run = shutil.copytree(explored_run, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
+    def served_run(self, run: Path, tmp_path: Path, images: dict[str, bytes]) -> Iterator[tuple[str, Tables]]:
         tables = Tables(Folder(str(run)))
         given = tables.images.read_part(0)
         rows = [_row(given[0], tmp_path / name, data) for name, data in images.items()]

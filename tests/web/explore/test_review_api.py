@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,11 +25,6 @@ from support.explorer_api import Api
 
 N_REJECTED, N_APART = 8, 4  # by the filter; held out or left out by the split
 N_TO_REVIEW = len(ROWS) - N_APART
-
-
-@pytest.fixture
-def run(explored_run: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(explored_run, tmp_path / "run"))
 
 
 @contextmanager

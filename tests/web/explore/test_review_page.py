@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +29,6 @@ from mminstruct.web.explore.safety import Guard
 
 NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHANGED) for kind in ("thumb", "picture"))
 FIRST, SECOND = Row(4, 0), Row(4, 1)
-
-
-@pytest.fixture
-def run(explored_run: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(explored_run, tmp_path / "run"))
 
 
 @contextmanager

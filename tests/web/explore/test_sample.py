@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -71,8 +70,8 @@ class TestStory:
 
 
 @pytest.fixture
-def run(explored_run: Path, tmp_path: Path) -> Path:
-    run = shutil.copytree(explored_run, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
+def run(run: Path, explored_run: Path) -> Path:
+    """The copy, whose config names the copied replies."""
     config = (run / "config.yaml").read_text().replace(str(explored_run), str(run))
     (run / "config.yaml").write_text(config)
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -25,12 +24,6 @@ TYPED = [
     "zeppelin", "ZEPPELIN", "zep*", '"zeppelin hums"', '"hums zeppelin"', "boat quay", '"boat 7"', "boat*",
     "gulls nothere", "script", "alert xss", ROWS[9].row_id, ROWS[9].row_id[:6] + "*", "picture", "poem", "notes", "jpg",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def run(explored_run: Path, tmp_path: Path) -> Path:
-    """A copy of the run, without what an explorer left in it."""
-    return shutil.copytree(explored_run, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
 
 
 @contextmanager

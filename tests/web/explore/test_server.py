@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -54,9 +53,8 @@ def command(*arguments: str) -> list[str]:
 
 
 class TestCommand:
-    def test_it_serves_until_it_is_stopped(self, explored_run: Path, tmp_path: Path) -> None:
+    def test_it_serves_until_it_is_stopped(self, run: Path) -> None:
         pytest.importorskip("duckdb")
-        run = shutil.copytree(explored_run, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
         arguments = command(str(run), "--port", "0", "--no-browser")
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
