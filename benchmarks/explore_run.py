@@ -1,4 +1,4 @@
-"""A finished run of the paper's size for the explorer to show: texts whose words vary, real pictures, rare reasons.
+"""A finished run of the paper's size to look at: texts whose words vary, real pictures, rare reasons.
 
 130,000 images with two answers each are 260,000 rows, of which the filter rejects a tenth: 234,000 samples.
 """
@@ -15,7 +15,7 @@ from generated_texts import text
 from mminstruct.imaging import image_hash
 from mminstruct.pipeline.run import Run
 from mminstruct.pipeline.tables import part_rejects
-from mminstruct.rows import Answer, Image, Instruction, Match, Reason, Reject, Sample, content_id
+from mminstruct.rows import Answer, Image, Instruction, Match, RawInstruction, Reason, Reject, Sample, content_id
 
 N_IMAGES = 130_000
 _SIZE = (640, 480)  # pixels, as COCO's
@@ -60,6 +60,14 @@ def instruction(number: int) -> Instruction:
     return Instruction(large_run.instruction_id(which), words, category, [which], shown, shown, "stub", "r")
 
 
+def raw_instruction(number: int, n_images: int) -> RawInstruction:
+    """Return one of the 2,000 raw instructions, all of different words, for the map."""
+    which = number % large_run.N_INSTRUCTIONS
+    words = f"{_VERBS[which % 10]} a {_THINGS[which // 10 % 10]} about {text(2_000_000 + number, 4)}."
+    image_id = large_run.image_id(number % n_images)
+    return RawInstruction(content_id(f"r{number}"), words, image_id, ["s"], "stub", "r")
+
+
 def image(folder: Path, number: int) -> Image:
     """Return the row of an image."""
     path, content_hash = photographs(folder)[number % 4]
@@ -102,8 +110,11 @@ async def write_all(run: Run, n_images: int) -> None:
     """Stand in for any stage: write all rows of its tables."""
     tables, stage = run.tables, run.stage
     folder = Path(run.config.run_dir).parent
-    if stage in ("augment", "exemplars"):
+    if stage == "exemplars":
         await large_run.write_all(run, n_images)
+        return
+    if stage == "augment":
+        tables.raw_instructions.write_part(0, [raw_instruction(number, n_images) for number in range(large_run.N_RAW)])
         return
     if stage == "summarize":
         tables.instructions.write_part(0, [instruction(number) for number in range(large_run.N_INSTRUCTIONS)])

@@ -3,82 +3,26 @@
     python benchmarks/report_size.py                      ten minutes, and 3 GB in the temporary folder
     python benchmarks/report_size.py --images 20 1000     a quick look
 
-The runs are those of `large_run.py` (two matches an image, a tenth of the answers rejected, 500 images a part), with
-other texts: answers of 40 to 200 words, 2,000 raw instructions of different words for the map, and a JPEG of 640 × 480
-for every image, one file under all names. Each report is a process of its own, timed from its start to its end. The
-first also computes the vectors of the instructions, which a real run has kept. Output:
-`benchmarks/results/report_size.md`.
+The runs are those of `explore_run.py`: two matches an image, a tenth of the answers rejected, 500 images a part, real
+photographs under many names, answers of 40 to 199 words, 2,000 raw instructions for the map. Each report is a process
+of its own, timed from its start to its end. The first also computes the vectors of the instructions, which a real run
+has kept. Output: `benchmarks/results/report_size.md`.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import random
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image as Pictures
-
+import explore_run
 import large_run
 from harness import HERE, machine
-from mminstruct.imaging import image_hash
-from mminstruct.pipeline.run import Run
-from mminstruct.rows import Answer, Image, RawInstruction
-from mminstruct.rows import content_id as hashed
 
 RESULTS = HERE / "results" / "report_size.md"
-_WORDS = """harbour bicycle window market lantern river quiet morning stone garden violin orange kettle mountain paper
-    bridge winter glass copper island letter shadow tower velvet meadow engine pocket ribbon candle forest mirror"""
-_FORMS = ("a poem", "an advert", "a plan", "a story", "a speech", "a recipe", "a letter", "a review", "a riddle")
-
-
-def words(seed: int, n_words: int) -> str:
-    """Return so many words, the same for the same seed."""
-    return " ".join(random.Random(seed).choices(_WORDS.split(), k=n_words))
-
-
-def picture(folder: Path) -> Path:
-    """Write the picture that all images show, and return its path."""
-    path = folder / "picture.jpg"
-    dice = random.Random(0)
-    small = Pictures.frombytes("RGB", (64, 48), dice.randbytes(3 * 64 * 48))
-    small.resize((640, 480), Pictures.Resampling.BICUBIC).save(path, quality=88)
-    return path
-
-
-def make_run(folder: Path, n_images: int) -> None:
-    """Write a run that has come to its end."""
-    path = picture(folder)
-    content_hash = image_hash(path.read_bytes())
-    plain_image, plain_answer, plain_write = large_run.image, large_run.answer, large_run.write_all
-
-    def image(number: int) -> Image:
-        return replace(plain_image(number), path=str(path), content_hash=content_hash, description=words(number, 24))
-
-    def answer(number: int, rank: int) -> Answer:
-        return replace(
-            plain_answer(number, rank), answer=words(number * 3 + rank, 40 + (number * 31 + rank * 17) % 160)
-        )
-
-    async def write_all(run: Run, n_images: int) -> None:
-        if run.stage != "augment":
-            await plain_write(run, n_images)
-            return
-        raws = [
-            RawInstruction(
-                hashed(f"r{number}"), f"Write {_FORMS[number % 9]} about {words(number, 4)}.",
-                large_run.image_id(number % n_images), ["s"], "stub", "r",
-            )
-            for number in range(large_run.N_RAW)
-        ]  # fmt: skip
-        run.tables.raw_instructions.write_part(0, raws)
-
-    large_run.image, large_run.answer, large_run.write_all = image, answer, write_all
-    large_run.make_run(folder, n_images)
 
 
 def measure(n_images: int) -> str:
@@ -108,7 +52,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the table is written")
     options = parser.parse_args()
     if options.make:
-        make_run(Path(options.make[0]), int(options.make[1]))
+        explore_run.make(Path(options.make[0]), int(options.make[1]))
         return
     rows = [measure(n_images) for n_images in options.images]
     options.out.write_text(table(rows), encoding="utf-8")
