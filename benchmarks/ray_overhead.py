@@ -1,6 +1,6 @@
 """What a Ray cluster of one machine costs beside the local engine: the same run of 200 parts on the same cores.
 
-    python benchmarks/ray_overhead.py                  some minutes
+    python benchmarks/ray_overhead.py                  a quarter of an hour
     python benchmarks/ray_overhead.py --parts 20       a quick look
 
 Images, match, answer and filter are real (see flat_memory.py); the endpoint is a stub whose replies take `--latency-s`.
@@ -36,12 +36,12 @@ def main() -> None:
     parser.add_argument("--images-a-part", type=int, default=100)
     parser.add_argument("--latency-s", type=float, default=0.5)
     parser.add_argument("--concurrency", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the table is written")
     options = parser.parse_args()
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ENGINES}
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}  # runs have a home without Ray's token
     with (
         tempfile.TemporaryDirectory() as name,
         stub_server("--latency-s", str(options.latency_s), "--varied", "6") as stub,
@@ -97,7 +97,7 @@ def report(found: dict[str, list[dict[str, float]]], options: argparse.Namespace
     lines = [
         "# Ray on one machine beside the local engine",
         "",
-        f"`python benchmarks/ray_overhead.py`: {machine(PACKAGES)}.",
+        f"`python {' '.join(['benchmarks/ray_overhead.py', *sys.argv[1:]])}`: {machine(PACKAGES)}.",
         f"{options.parts} parts of {options.images_a_part} images of 96 pixels, an answer each; a stub endpoint on the",
         f"same cores ({options.latency_s:g} s), {options.concurrency} in flight; {options.workers} workers; medians of",
         f"{options.rounds} runs, in seconds. `all` is the whole run, in which Ray's workers begin.",

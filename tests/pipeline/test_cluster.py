@@ -200,3 +200,15 @@ def test_no_cluster_is_said_in_one_paragraph(collection: Path) -> None:
     assert process.returncode == 2
     assert "There is no Ray cluster at '127.0.0.1:1'" in errors
     assert "Traceback" not in errors
+
+
+def test_a_missing_token_is_said_in_one_paragraph(
+    collection: Path, cluster: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("HOME", str(collection))  # where there is none
+    process = start(collection, "none", *on(cluster))
+    _, errors = process.communicate(timeout=_WITHIN_S)
+    assert process.returncode == 2
+    assert f"The Ray cluster at '{cluster.address}' asks for a token" in errors
+    assert "Traceback" not in errors

@@ -47,10 +47,11 @@ class Resources:
 def connect(address: str) -> None:
     """Join the cluster at `address`, `auto` for the one of this machine, or begin one with `local`.
 
-    Raises MissingExtraError without Ray, RunError where there is no cluster.
+    Raises MissingExtraError without Ray, RunError where there is no cluster or it does not let us in.
     """
     try:
         import ray
+        from ray.exceptions import RayError
     except ImportError as error:
         raise MissingExtraError("ray", "`engine: {kind: ray}`", "pip install 'mminstruct[ray]'") from error
     if ray.is_initialized():
@@ -58,11 +59,26 @@ def connect(address: str) -> None:
     try:
         _demand_answer(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RayError) as error:
+        if _is_about_a_token(error):
+            raise RunError(
+                f"The Ray cluster at {address!r} asks for a token. Copy ~/.ray/auth_token of its head to this machine "
+                "or set RAY_AUTH_TOKEN to what it holds, and set RAY_AUTH_MODE=token. Where the cluster asks for none, "
+                "leave both unset."
+            ) from error
         raise RunError(
             f"There is no Ray cluster at {address!r} ({error}). Begin one with `ray start --head`, and on the other "
             "machines `ray start --address=HEAD:6379`; or set `engine.address: local`."
         ) from error
+
+
+def _is_about_a_token(error: BaseException | None) -> bool:
+    """Return whether Ray tells, somewhere in a chain of errors, that a token is missing or another one."""
+    while error is not None:
+        if "authentication token" in str(error).lower():
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _demand_answer(address: str) -> None:
