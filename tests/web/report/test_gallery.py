@@ -80,7 +80,11 @@ class TestPictures:
         return next(Tables(Folder(str(written_run))).images.rows())
 
     def test_missing(self, image: Image) -> None:
-        assert "cannot be read" in self.problem(image, "/nowhere/1.png")
+        assert self.problem(image, "/nowhere/1.png") == "The file is gone."
+
+    @pytest.mark.parametrize("path", ["/dev/zero", "/", "a\0b", "x" * 5000])
+    def test_paths_of_a_run_that_came_by_mail(self, image: Image, path: str) -> None:
+        assert self.problem(image, path)
 
     def test_changed(self, image: Image, tmp_path: Path) -> None:
         other = tmp_path / "other.png"
@@ -89,7 +93,7 @@ class TestPictures:
 
     def test_too_large(self, image: Image) -> None:
         picture = make_picture(image, 10)
-        assert picture.data is None and "too_many_pixels" in picture.problem
+        assert picture.data is None and "more pixels" in picture.problem
 
     def problem(self, image: Image, path: str) -> str:
         picture = make_picture(replace(image, path=path), 10**6)

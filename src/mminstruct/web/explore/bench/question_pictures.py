@@ -21,8 +21,7 @@ from mminstruct.web.explore.pictures import (
     PICTURE_SIDE,
     THUMBNAIL_QUALITY,
     THUMBNAIL_SIDE,
-    make_webp,
-    read_file,
+    webp_of,
 )
 from mminstruct.web.explore.replies import Refused
 
@@ -65,7 +64,7 @@ class Studio:
         data = self._kept.get(tag)
         if data is None:
             with self._decoding:
-                data = make_webp(read_file(str(path)), _MAX_PIXELS, side, quality)
+                data = webp_of(str(path), None, _MAX_PIXELS, side, quality)
             if side == THUMBNAIL_SIDE:
                 self._keep(tag, data)
         return Response(data, media_type="image/webp", headers=headers)
