@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mminstruct.config.match import MatchConfig
 from mminstruct.encoders.protocols import Embeddings
 from mminstruct.rows import Image, Instruction, Match, Reason, Reject
-from mminstruct.stages.draw import Drawer, DrawRule
+from mminstruct.stages.draw.drawer import Drawer, DrawRule
 
 _DECIMALS = 6  # of a score as it is written
 

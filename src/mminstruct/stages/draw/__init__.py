@@ -1,0 +1,1 @@
+"""Which image gets which instructions: arrays in and arrays out; `drawer` begins."""
