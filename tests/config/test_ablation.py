@@ -69,8 +69,9 @@ def test_mistakes_are_named(more: str, message: str, tmp_path: Path) -> None:
 )
 def test_mistakes_in_a_variant_are_named(variant: str, message: str, tmp_path: Path) -> None:
     text = GOOD.replace("{name: chance, kind: random_match}", variant)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as raised:
         load_ablation(write(tmp_path, text))
+    assert "has 1 fault:" in str(raised.value)
 
 
 def test_one_variant_is_none(tmp_path: Path) -> None:

@@ -107,9 +107,15 @@ def _validated(section: type[SectionT], document: Document) -> SectionT:
     try:
         return section.model_validate(document.values)
     except ValidationError as error:
-        faults = [_describe(fault, document, section) for fault in error.errors()]
+        faults = [_describe(fault, document, section) for fault in _without_consequences(error.errors())]
         heading = f"{document.name} has {len(faults)} fault{'s' if len(faults) > 1 else ''}:"
         raise ConfigError("\n  ".join([heading, *faults])) from error
+
+
+def _without_consequences(faults: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that a list is too short where it is so for its items' faults: only sound items are counted."""
+    inside = {place[:depth] for place in (fault["loc"] for fault in faults) for depth in range(len(place))}
+    return [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in inside]
 
 
 def dump_config(config: RunConfig) -> str:
