@@ -54,7 +54,7 @@ class TestReviewed:
 
     def test_only_what_was_decided(self, run: Path, tmp_path: Path) -> None:
         told = CliRunner().invoke(export, [str(run), "--reviewed-only", "--out", str(tmp_path / "out")])
-        assert "Wrote 1 rows" in told.output and "29 undecided, left out" in told.output
+        assert "Wrote 1 row" in told.output and "29 undecided, left out" in told.output
 
 
 @pytest.mark.parametrize("option", ["--mix-ratio=0.5", "--mix-seed=1", "--mix-image-root=images"])

@@ -152,20 +152,20 @@ class TestFaults:
         result = validate(file)
         assert result.exit_code == 1
         assert result.stdout.splitlines() == [
-            f"{file}: llava, 10 rows, 2 different images, 1 rows without an image",
+            f"{file}: llava, 10 rows, 2 different images, 1 row without an image",
             "Rows with a fault: 8",
             "",
             "not_a_row: 2 rows",
             "  row 8, id 7: found str under `conversations`, expected a list of `from` and `value`",
             "  row 10, id 9: found int for its images, expected a path or a list of paths",
             "",
-            "unknown_role: 1 rows",
+            "unknown_role: 1 row",
             "  row 9, id 8: found a turn from 'narrator', expected system, human, user, gpt, assistant",
             "",
-            "mark_count: 1 rows",
+            "mark_count: 1 row",
             "  row 5, id 5: found 0 image marks for 1 images",
             "",
-            "empty_answer: 1 rows",
+            "empty_answer: 1 row",
             "  row 4, id 4: its answer is empty (turn 2)",
             "",
             "missing_image: 2 rows",
@@ -173,7 +173,7 @@ class TestFaults:
             f"  row 3, id 3: its image gone.png does not exist below {file.parent}",
             f"  Image paths were taken as relative to {file.parent}; --image-root names another folder.",
             "",
-            "duplicate_id: 1 rows",
+            "duplicate_id: 1 row",
             "  row 7, id 1: its id came before",
         ]
 
@@ -233,7 +233,7 @@ class TestProcess:
         (folder / "rows.json").write_text(json.dumps([llava(), text_only("2")]))
         done = self.run("rows.json", cwd=folder)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == "rows.json: llava, 2 rows, 1 different images, 1 rows without an image\nNo faults.\n"
+        assert done.stdout == "rows.json: llava, 2 rows, 1 different image, 1 row without an image\nNo faults.\n"
 
     def test_1_with_faults(self, folder: Path) -> None:
         (folder / "rows.json").write_text(json.dumps([llava(answer="")]))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from mminstruct.cli.counts import count_of
 from mminstruct.llm.usage import Spent
 from mminstruct.pipeline.manifest import Manifest, StageRecord
 from mminstruct.rows import Sample
@@ -144,13 +145,15 @@ def print_sample(console: Console, sample: Sample) -> None:
 
 def print_filter_report(console: Console, report: FilterReport) -> None:
     """Print what the command `filter` kept and rejected, and what it could not judge."""
-    console.print(f"{report.n_in:,} rows: {report.n_kept:,} kept, {report.n_rejected:,} rejected", highlight=False)
+    console.print(
+        f"{count_of(report.n_in, 'row')}: {report.n_kept:,} kept, {report.n_rejected:,} rejected", highlight=False
+    )
     for reason, count in report.rejected.most_common():
         console.print(f"  {reason}  {count:,}", highlight=False)
     for (rule, missing), count in sorted(report.left_out.items()):
-        console.print(f"rule {rule} was left out for {count:,} rows: {missing}", highlight=False)
+        console.print(f"rule {rule} was left out for {count_of(count, 'row')}: {missing}", highlight=False)
     for (rule, missing), count in sorted(report.in_part.items()):
-        console.print(f"rule {rule}: {count:,} rows {missing}", highlight=False)
+        console.print(f"rule {rule}: {count_of(count, 'row')} {missing}", highlight=False)
     console.print(f"Wrote {report.out}/kept.jsonl and {report.out}/rejected.jsonl", highlight=False, soft_wrap=True)
 
 

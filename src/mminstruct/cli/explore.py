@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mminstruct.cli import cli
+from mminstruct.cli.counts import count_of
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -55,7 +56,9 @@ def explore(folder: str, port: int | None, host: str, no_browser: bool, export_a
         from mminstruct.web.explore.map_samples import write_atlas
 
         n = write_atlas(folder, export_atlas)
-        click.echo(f"{n:,} rows. Show them with: embedding-atlas {export_atlas} --x x --y y --text instruction")
+        click.echo(
+            f"{count_of(n, 'row')}. Show them with: embedding-atlas {export_atlas} --x x --y y --text instruction"
+        )
         return
     from mminstruct.web.explore.safety import Guard
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mminstruct.cli import cli
+from mminstruct.cli.counts import count_of
 
 if TYPE_CHECKING:
     from mminstruct.pipeline.reviewed import ReviewTally
@@ -123,14 +124,14 @@ def _tell_that_there_are_decisions(run_dir: str) -> None:
 
 def _tell(report: ExportReport, out: Path, mix: Path | None) -> None:
     n_rows = report.n_samples + report.mix.n_taken
-    click.echo(f"Wrote {n_rows:,} rows to {out}, read back and checked.")
+    click.echo(f"Wrote {count_of(n_rows, 'row')} to {out}, read back and checked.")
     if report.n_signs_spaced:
         click.echo(f"Signs of the trainers' own in texts, such as <image>, spaced out: {report.n_signs_spaced:,}.")
     if mix is None:
         return
     click.echo(
-        f"Of the mix's {report.mix.n_rows:,} rows {report.mix.n_taken:,} were added, {report.mix.n_text_only:,} of "
-        "them without an image."
+        f"Of the mix's {count_of(report.mix.n_rows, 'row')} {report.mix.n_taken:,} were added, "
+        f"{report.mix.n_text_only:,} of them without an image."
     )
     first = report.mix.first_left_out
     if first is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from mminstruct.cli import cli
+from mminstruct.cli.counts import count_of
 from mminstruct.errors import SourceError
 
 if TYPE_CHECKING:
@@ -108,8 +109,9 @@ def _as_json(path: Path, form: str, report: CheckReport) -> dict[str, Any]:
 def _print(path: Path, form: str, base: Path, report: CheckReport) -> None:
     from mminstruct.writers.conversations import FaultKind
 
-    text_only = f", {report.n_text_only:,} rows without an image" if report.n_text_only else ""
-    click.echo(f"{path}: {form}, {report.n_rows:,} rows, {report.n_images:,} different images{text_only}")
+    text_only = f", {count_of(report.n_text_only, 'row')} without an image" if report.n_text_only else ""
+    images = count_of(report.n_images, "different image")
+    click.echo(f"{path}: {form}, {count_of(report.n_rows, 'row')}, {images}{text_only}")
     if report.n_addresses:
         click.echo(f"Images at an address on the net, not looked at: {report.n_addresses:,}")
     if not report.faults:
@@ -117,7 +119,7 @@ def _print(path: Path, form: str, base: Path, report: CheckReport) -> None:
         return
     click.echo(f"Rows with a fault: {report.n_faulty_rows:,}")
     for kind, tally in report.faults.items():
-        click.echo(f"\n{kind}: {tally.n_rows:,} rows")
+        click.echo(f"\n{kind}: {count_of(tally.n_rows, 'row')}")
         for fault in tally.examples:
             named = f", id {fault.id}" if fault.id else ""
             click.echo(_printable(f"  row {fault.row:,}{named}: {fault.detail}"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mminstruct.cli.bench import bench
+from mminstruct.cli.counts import count_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -149,8 +150,8 @@ def _tell_build(console: Console, report: BuildReport, out: Path) -> None:
     n_instructions = len({question.instruction for question in report.kept})
     _say(
         console,
-        f"\n{_count(report.n_held_out, 'question')} held out: {len(report.kept):,} kept, with "
-        f"{_count(n_instructions, 'instruction')}, {len(report.dropped):,} dropped",
+        f"\n{count_of(report.n_held_out, 'question')} held out: {len(report.kept):,} kept, with "
+        f"{count_of(n_instructions, 'instruction')}, {len(report.dropped):,} dropped",
     )
     for reason, count in report.reasons.most_common():
         _say(console, f"  {reason}  {count:,}")
@@ -178,13 +179,13 @@ def _comparison_table(comparisons: list[Comparison]) -> Grid:
 
 def _tell_import(console: Console, report: ImportReport, data: BenchmarkData) -> None:
     n_instructions = len({question.instruction for question in data.questions})
-    _say(console, f"{_count(len(data.questions), 'question')}, {_count(n_instructions, 'instruction')}")
+    _say(console, f"{count_of(len(data.questions), 'question')}, {count_of(n_instructions, 'instruction')}")
     _tell_images(console, report, data)
     if report.models:
         console.print()
         console.print(_answers_table(report, data))
     for model, count in report.n_other_prompts.items():
-        answers = _count(count, "answer")
+        answers = count_of(count, "answer")
         _say(console, f"{model}: {answers} with another prompt than the question's. Is the file for these questions?")
     _say(console, f"Wrote {data.folder.path}")
 
@@ -196,7 +197,7 @@ def _tell_images(console: Console, report: ImportReport, data: BenchmarkData) ->
     ):
         if names:
             more = " …" if len(names) > _N_NAMED else ""
-            _say(console, f"{_count(len(names), 'image')} {what}: {', '.join(names[:_N_NAMED])}{more}")
+            _say(console, f"{count_of(len(names), 'image')} {what}: {', '.join(names[:_N_NAMED])}{more}")
     n_images = sum(data.folder.image_path(question).is_file() for question in data.questions)
     if not n_images:
         _say(console, "no images: only judges that read captions can be used (--images DIR adds them)")
@@ -219,10 +220,6 @@ def _answers_table(report: ImportReport, data: BenchmarkData) -> Grid:
 
 def _say(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _grid(first: str, *others: str) -> Grid:
