@@ -15,7 +15,7 @@ from support.browser import NARROW, WIDE, assert_fits, served, watched_page
 from support.explored_run import CHANGED, GONE, HOSTILE, Row
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("duckdb")
@@ -142,6 +142,28 @@ def test_undo_goes_back_to_the_row_and_takes_the_decision_back(browser: Browser,
         page.keyboard.press("u")  # of an earlier visit
         expect(page.locator(".decided")).to_have_count(0)
     assert standing(run) == {}
+
+
+def test_a_decision_on_its_way_is_there_on_the_way_back(browser: Browser, run: Path) -> None:
+    held: list[Route] = []
+    with served_run(run) as address, review(browser, address) as page:
+        page.route("**/api/review", lambda route: held.append(route))
+        page.keyboard.press("k")
+        expect(page.locator(".texts h2")).to_have_text(SECOND.instruction)
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator(".texts h2")).to_have_text(FIRST.instruction)
+        expect(page.locator(".decided")).to_contain_text("Kept by Ada")
+        with page.expect_response("**/api/review"):
+            held[0].continue_()
+        page.unroute("**/api/review")
+        page.keyboard.press("d")  # on second thoughts
+        expect(page.locator(".texts h2")).to_have_text(SECOND.instruction)
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator(".decided")).to_contain_text("Dropped by Ada")
+        expect(page.locator(".done")).to_contain_text("1 decided, 1 left")
+        page.reload()
+        expect(page.locator(".decided")).to_contain_text("Dropped by Ada")
+    assert [decision.decision for decision in standing(run).values()] == ["drop"]
 
 
 def test_a_note_goes_with_the_decision(browser: Browser, run: Path) -> None:

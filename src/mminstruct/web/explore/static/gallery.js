@@ -58,6 +58,7 @@ async function load(query) {
   parts.sort.value = query.get("sort") ?? "order";
   parts.cards.setAttribute("aria-busy", "true");
   const filters = filtersOf(query);
+  parts.review.href = withQuery("/review", filters);
   if (countedFor !== filters.toString()) loadFilters(filters, signal); // other pages have the same counts
   fill(parts.indexing);
   if (query.has("q")) watchIndex(parts.indexing, signal);
@@ -84,7 +85,6 @@ function reload() {
 function drawFound(found, filters) {
   shown = { items: found.items, page: found.page, nPages: Math.ceil(found.total / found.size) };
   fill(parts.total, words.found(found.total, about.n_items));
-  parts.review.href = withQuery("/review", filters);
   parts.review.hidden = !found.total || !about.views.includes("review");
   if (found.items.length) drawCards(parts.cards, found.items);
   else fill(parts.cards, nothing(filters, found.total));

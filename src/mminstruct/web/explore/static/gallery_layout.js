@@ -18,7 +18,7 @@ export function layOut(about) {
     chips: element("div", { class: "chips" }),
     indexing: element("p", { class: "indexing", role: "status" }),
     total: element("p", { class: "total", role: "status" }),
-    review: element("a", { class: "button", href: "/review" }, words.review),
+    review: element("a", { class: "button", hidden: true }, words.review),
     cards: element("div", { class: "cards" }),
     pages: element("nav", { class: "pages", "aria-label": words.pages }),
   };

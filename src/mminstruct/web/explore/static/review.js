@@ -18,6 +18,7 @@ const KEYS = { keep: "k", drop: "d", edit: "e", undo: "u", note: "n", previous: 
 const about = await openShell("review", words.title);
 const acts = { keep: () => decide("keep"), drop: () => decide("drop"), edit, undo, note, previous: () => step(-1), next: () => step(1) };
 const decidedHere = new Map(); // id → decision or null, of this page's decisions and undos
+const onTheirWay = new Map(); // id → row whose last decision the server may not know yet
 const past = []; // this page's decisions, newest last: {item, before, decision_id}
 const drafts = new Map(); // id → texts typed into the editor and left
 const notes = new Map(); // id → a note that waits for the decision
@@ -74,9 +75,11 @@ async function begin() {
 
 /** Shows the row that `find` finds; what fails is told, and can be tried again. */
 async function arrive(find) {
+  const decided = new Map(onTheirWay);
   try {
     const item = await find();
-    if (item) show(item);
+    // What was on its way when the server was asked, or is now, the server's row may not have.
+    if (item) show(onTheirWay.get(item.id) ?? decided.get(item.id) ?? item);
     else finish();
   } catch (error) {
     current = null;
@@ -136,6 +139,7 @@ function take(item, body) {
   const before = item.standing;
   item.standing = { ...body, decided_at: new Date().toISOString() };
   item.sent = body.decision_id;
+  onTheirWay.set(item.id, item);
   past.push({ item, before, decision_id: body.decision_id });
   decidedHere.set(item.id, body.decision);
   notes.delete(item.id);
@@ -152,6 +156,7 @@ function move(n) {
 /** What the server said of a decision: its own word where it is saved; told and taken back where it is refused. */
 function settle(result, item, body) {
   // Where something else has been decided meanwhile, this reply is no longer the last word.
+  if (result.state !== "waiting" && item.sent === body.decision_id) onTheirWay.delete(item.id);
   if (result.state === "saved" && item.sent === body.decision_id) item.standing = result.reply.standing;
   if (result.state === "refused") {
     const index = past.findLastIndex((one) => one.decision_id === result.body.decision_id);
@@ -172,6 +177,7 @@ async function undo() {
   const sent = outbox.send(body);
   item.standing = last.before;
   item.sent = body.decision_id;
+  onTheirWay.set(item.id, item);
   decidedHere.set(item.id, last.before?.decision ?? null);
   if (!last.before) move(-1);
   if (current !== item) {
