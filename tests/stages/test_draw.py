@@ -15,7 +15,7 @@ from mminstruct.encoders.protocols import Embeddings
 from mminstruct.stages.draw.drawer import Drawer, Drawn, DrawRule
 from mminstruct.stages.draw.similarity import to_unit_grid
 from mminstruct.stages.draw.ways import Way, compiled_way, plain_way
-from mminstruct.stages.draw.weighted import Floats, grouped_width, levels_room, uniforms
+from mminstruct.stages.draw.weighted import Floats, Odds, grouped_width, levels_room, uniforms
 
 RULES = st.builds(
     DrawRule,
@@ -149,7 +149,7 @@ class TestDistribution:
         scores[:, :n] = logits
         allowed = np.arange(scores.shape[1]) < n
         numbers = uniforms(0, keys(n_images), 2)
-        drawn = way.draw_weighted(scores, allowed, None, 0.05, numbers, levels_room(*scores.shape))
+        drawn = way.draw_weighted(scores, Odds(allowed, None, 0.05), numbers, levels_room(*scores.shape))
         p = np.exp(logits.astype(np.float64) / 0.05)
         p /= p.sum()
         first, second = (np.bincount(drawn[place], minlength=n) for place in (0, 1))
@@ -163,12 +163,14 @@ class TestDistribution:
     ) -> None:
         scores = np.tile(np.linspace(-0.99, 0.99, 16, dtype=np.float32), (50, 1))
         numbers = uniforms(1, keys(50), 16)
-        drawn = way.draw_weighted(scores, np.ones(16, bool), None, temperature, numbers, levels_room(50, 16))
+        drawn = way.draw_weighted(scores, Odds(np.ones(16, bool), None, temperature), numbers, levels_room(50, 16))
         assert np.array_equal(np.sort(drawn.T, axis=1), np.tile(np.arange(16), (50, 1)))
 
     def test_nothing_left_is_minus_one(self, way: Way) -> None:
         scores: Floats = np.tile(np.linspace(0, 0.7, 8, dtype=np.float32), (3, 1))
-        drawn = way.draw_weighted(scores, np.arange(8) > 5, 0.65, 0.05, uniforms(0, keys(3), 3), levels_room(3, 8))
+        drawn = way.draw_weighted(
+            scores, Odds(np.arange(8) > 5, 0.65, 0.05), uniforms(0, keys(3), 3), levels_room(3, 8)
+        )
         assert drawn.T.tolist() == [[7, -1, -1]] * 3
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numba import njit
 
 from mminstruct.stages.draw import weighted
-from mminstruct.stages.draw.weighted import TRUSTED, Bools, Floats, Ints, fill_weights, levels_room
+from mminstruct.stages.draw.weighted import TRUSTED, Bools, Floats, Ints, Odds, fill_weights, levels_room
 
 _SIDE_BY_SIDE = 64  # rows whose groups are added up at once: a few registers' worth, and still in the nearest cache
 
@@ -28,24 +28,15 @@ def _compiled(function: Function) -> Function:
     return cast(Function, njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
-def draw_weighted(
-    scores: Floats,
-    allowed: Bools,
-    min_score: float | None,
-    temperature: float | None,
-    uniforms: Floats,
-    levels: list[Floats],
-) -> Ints:
+def draw_weighted(scores: Floats, odds: Odds, uniforms: Floats, levels: list[Floats]) -> Ints:
     """Do as `weighted.draw_weighted`."""
     weights, n_groups = levels[0][: len(scores)], levels[-1].shape[1]
-    fill_weights(weights, scores, allowed, min_score, temperature)
+    fill_weights(weights, scores, odds)
     positions = np.empty(uniforms.shape, np.int64)
     rows = np.flatnonzero(_draw_rows(weights, n_groups, np.ascontiguousarray(uniforms), *TRUSTED, positions))
     if len(rows):
         room = levels_room(len(rows), scores.shape[1])
-        positions[:, rows] = weighted.draw_weighted(
-            scores[rows], allowed, min_score, temperature, uniforms[:, rows], room
-        )
+        positions[:, rows] = weighted.draw_weighted(scores[rows], odds, uniforms[:, rows], room)
     return positions
 
 

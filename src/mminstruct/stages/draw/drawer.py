@@ -27,7 +27,7 @@ import numpy.typing as npt
 from mminstruct.encoders.protocols import Embeddings
 from mminstruct.stages.draw.similarity import GRID_ROWS, OUTSIDE, score, table_of
 from mminstruct.stages.draw.ways import compiled_way, plain_way
-from mminstruct.stages.draw.weighted import Bools, Floats, Ints, grouped_width, levels_room, uniforms
+from mminstruct.stages.draw.weighted import Bools, Floats, Ints, Odds, grouped_width, levels_room, uniforms
 
 _COMPILED_FROM = 1_000_000  # images: for fewer, compiling takes longer than it saves
 _TILE_SCORES = 1_250_000  # of one tile: with fewer, threads wait for the interpreter's lock more than they compute
@@ -158,7 +158,7 @@ class Drawer:
             return _highest(scores, allowed, rule.min_score, self._k, levels[0])
         temperature = rule.temperature if rule.sampling == "softmax" else None
         numbers = uniforms(self._seed, tile.keys[first:stop], self._k)
-        return self._way.draw_weighted(scores, allowed, rule.min_score, temperature, numbers, levels)
+        return self._way.draw_weighted(scores, Odds(allowed, rule.min_score, temperature), numbers, levels)
 
     def _count(self, positions: Ints) -> None:
         self.counts += np.bincount(positions[positions >= 0], minlength=len(self.counts))

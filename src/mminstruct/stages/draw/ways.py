@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 from mminstruct.stages.draw import ranks, weighted
-from mminstruct.stages.draw.weighted import Bools, Floats, Ints
-
-
-class DrawWeighted(Protocol):
-    """Draws without replacement."""
-
-    def __call__(
-        self,
-        scores: Floats,
-        allowed: Bools,
-        min_score: float | None,
-        temperature: float | None,
-        uniforms: Floats,
-        levels: list[Floats],
-    ) -> Ints:
-        """See `weighted.draw_weighted`."""
-
-
-class ByRank(Protocol):
-    """Puts what was drawn in order."""
-
-    def __call__(self, scores: Floats, positions: Ints) -> tuple[Ints, Ints]:
-        """See `ranks.by_rank`."""
+from mminstruct.stages.draw.weighted import Floats, Ints, Odds
 
 
 class Way(NamedTuple):
-    """How to draw."""
+    """How to draw, and how to put in order what was drawn."""
 
-    draw_weighted: DrawWeighted
-    by_rank: ByRank
+    draw_weighted: Callable[[Floats, Odds, Floats, list[Floats]], Ints]  # see `weighted.draw_weighted`
+    by_rank: Callable[[Floats, Ints], tuple[Ints, Ints]]  # see `ranks.by_rank`
 
 
 def plain_way() -> Way:

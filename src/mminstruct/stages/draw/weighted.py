@@ -11,6 +11,7 @@ Only two numbers are added at a time, so a row's draws do not depend on the rows
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,19 @@ TRUSTED = (np.float32(1e-20), np.float32(1e30))  # of a row's sum of weights; ou
 
 _GROUPS = 64  # at most
 _LEAST_LEVELS = 3
+
+
+class Odds(NamedTuple):
+    """What of t rows may be drawn, and in which proportion: exp(score / temperature)."""
+
+    allowed: Bools  # (width,)
+    min_score: float | None  # what is under it is not drawn
+    temperature: float | None  # without one, all that may be drawn are equal
+
+    @property
+    def slope(self) -> np.float32:
+        """What a score is multiplied by before it is an exponent."""
+        return np.float32(0 if self.temperature is None else min(1 / self.temperature, 1e30))
 
 
 def n_levels(n: int) -> int:
@@ -55,22 +69,14 @@ def _mixed(z: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def draw_weighted(
-    scores: Floats,
-    allowed: Bools,
-    min_score: float | None,
-    temperature: float | None,
-    uniforms: Floats,
-    levels: list[Floats],
-) -> Ints:
-    """Return `(k, t)` different positions for t rows, drawn in proportion to exp(score / temperature); -1: none left.
+def draw_weighted(scores: Floats, odds: Odds, uniforms: Floats, levels: list[Floats]) -> Ints:
+    """Return `(k, t)` different positions for t rows, -1 where none is left.
 
-    `scores` is `(t, width)` with a width from `grouped_width`, `allowed` `(width,)`, `uniforms` `(k, t)` in [0, 1).
-    Without a temperature, all that are allowed and not under `min_score` are equal. `levels` are arrays of
+    `scores` is `(t, width)` with a width from `grouped_width`, `uniforms` `(k, t)` in [0, 1). `levels` are arrays of
     `levels_room` to work in: the system takes its time to give new ones.
     """
     levels = [level[: len(scores)] for level in levels]
-    weights = _Weights(scores, allowed, min_score, temperature, levels)
+    weights = _Weights(scores, odds, levels)
     positions = np.full(uniforms.shape, -1, np.int64)
     for place, numbers in enumerate(uniforms):
         if place:
@@ -79,42 +85,27 @@ def draw_weighted(
     return positions
 
 
-def fill_weights(
-    weights: Floats, scores: Floats, allowed: Bools, min_score: float | None, temperature: float | None
-) -> None:
-    """Write exp(score / temperature), or 1 without a temperature, and 0 for what is not to be drawn; see above."""
+def fill_weights(weights: Floats, scores: Floats, odds: Odds) -> None:
+    """Write exp(score / temperature), or 1 without a temperature, and 0 for what is not to be drawn."""
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large is found by its sum
-        if temperature is None:
-            weights[:] = allowed
+        if odds.temperature is None:
+            weights[:] = odds.allowed
         else:
-            np.multiply(scores, slope_of(temperature), out=weights)
+            np.multiply(scores, odds.slope, out=weights)
             np.exp(weights, out=weights)
-            weights[:, ~allowed] = 0
-        if min_score is not None:
-            weights *= (scores >= np.float32(min_score)).astype(np.float32)
-
-
-def slope_of(temperature: float | None) -> np.float32:
-    """Return what a score is multiplied by before it is an exponent."""
-    return np.float32(0 if temperature is None else min(1 / temperature, 1e30))
+            weights[:, ~odds.allowed] = 0
+        if odds.min_score is not None:
+            weights *= (scores >= np.float32(odds.min_score)).astype(np.float32)
 
 
 class _Weights:
     """The weights of t rows, and their sums in pairs, pairs of pairs, …, groups."""
 
-    def __init__(
-        self,
-        scores: Floats,
-        allowed: Bools,
-        min_score: float | None,
-        temperature: float | None,
-        levels: list[Floats],
-    ) -> None:
-        self._scores, self._allowed, self._min_score, self._levels = scores, allowed, min_score, levels
-        self._slope = slope_of(temperature)
+    def __init__(self, scores: Floats, odds: Odds, levels: list[Floats]) -> None:
+        self._scores, self._odds, self._levels = scores, odds, levels
         self._rows = np.arange(len(scores))
         self._starts = [self._rows * level.shape[1] for level in levels]  # of the rows, in a level as one long row
-        fill_weights(levels[0], scores, allowed, min_score, temperature)
+        fill_weights(levels[0], scores, odds)
         with np.errstate(over="ignore", invalid="ignore"):
             _add_up(levels)
         self._groups = np.ascontiguousarray(levels[-1].T)  # (g, t): running sums then go over all rows at once
@@ -160,16 +151,16 @@ class _Weights:
 
     def _scale_anew(self, rows: Ints, drawn: Ints) -> None:
         """Give these rows weights relative to the highest score that is left, where float32 has most digits."""
-        scores = np.where(self._allowed, self._scores[rows], -np.inf)
-        if self._min_score is not None:
-            scores[scores < np.float32(self._min_score)] = -np.inf
+        scores = np.where(self._odds.allowed, self._scores[rows], -np.inf)
+        if self._odds.min_score is not None:
+            scores[scores < np.float32(self._odds.min_score)] = -np.inf
         for positions in drawn:
             at = np.flatnonzero(positions >= 0)
             scores[at, positions[at]] = -np.inf
         left = scores > -np.inf
         highest = np.where(left.any(axis=1), scores.max(axis=1), 0)[:, None]
         differences = np.where(left, scores - highest, 0)
-        weights = (np.exp(differences * self._slope) * left).astype(np.float32)
+        weights = (np.exp(differences * self._odds.slope) * left).astype(np.float32)
         levels = [weights, *levels_room(len(rows), weights.shape[1])[1:]]
         _add_up(levels)
         for ours, anew in zip(self._levels, levels, strict=True):
