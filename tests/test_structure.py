@@ -87,7 +87,7 @@ def test_dependencies_point_one_way(path: Path) -> None:
     assert not wrong, f"{own} may not import {wrong}"
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "stages").glob("*.py")), ids=module_of)
+@pytest.mark.parametrize("path", sorted((SOURCE / "stages").rglob("*.py")), ids=module_of)
 def test_a_stage_imports_no_backend(path: Path) -> None:
     backends = {"encoders", "llm", "prompts", "readers", "writers"}
     wrong = {name for name in imports(path) if part(name) in backends} - STAGES_MAY_IMPORT
