@@ -21,6 +21,7 @@ RANKS = {
     "rows": 0,
     "tars": 1,
     "durable": 1,
+    "products": 1,
     "rgb": 1,
     "imaging": 2,
     "near_copies": 1,

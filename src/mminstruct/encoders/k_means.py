@@ -9,15 +9,14 @@ products without rounding, so that the labels depend neither on the number of th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mminstruct.encoders.protocols import Embeddings
+from mminstruct.products import on_grid, one_blas_thread
 
 Array = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -47,7 +46,7 @@ def k_means(embeddings: Embeddings, k: int, seed: int) -> tuple[npt.NDArray[np.i
     """Return `(n,)` labels and the `(k', d)` means of their rows; k' is less than k where fewer rows differ."""
     generator = np.random.default_rng(seed)
     n = len(embeddings)
-    with _one_blas_thread()(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with one_blas_thread()(), ThreadPoolExecutor(os.cpu_count()) as pool:
         seeds = _seeds(_sample(embeddings, _SEED_ROWS * k, generator), k, generator)
         centroids = np.resize(seeds, (k, seeds.shape[1]))  # one too many is empty, and moves to a row that is far off
         if n > _SAMPLE_ROWS * k:
@@ -77,7 +76,7 @@ def _seeds(rows: Array, k: int, generator: np.random.Generator) -> Array:
     For each seed a few candidates are drawn by their squared distance to the seeds there are, and the one that brings
     the rows nearest is taken. Candidates of up to an eighth of the seeds are drawn at once: one large product.
     """
-    grid = _on_grid(rows, _ROW_UNITS)
+    grid = on_grid(rows, _ROW_UNITS)
     norms = np.einsum("nd,nd->n", grid, grid)
     chosen = [int(generator.random() * len(rows))]
     distances = norms + norms[chosen[0]] - 2 * (grid @ grid[chosen[0]])
@@ -105,13 +104,13 @@ def _seeds(rows: Array, k: int, generator: np.random.Generator) -> Array:
 def _step(rows: Array, centroids: Array, pool: ThreadPoolExecutor) -> _Step:
     """Assign all rows to their nearest centroids and return the means, block by block."""
     k, d = centroids.shape
-    table = np.ascontiguousarray(_on_grid(centroids, _CENTROID_UNITS).T)
+    table = np.ascontiguousarray(on_grid(centroids, _CENTROID_UNITS).T)
     halves = np.einsum("dk,dk->k", table, table) / np.float32(2)
     n_block = max(256, min(8192, _BLOCK_NUMBERS // k))
 
     def assign(start: int) -> tuple[npt.NDArray[np.int32], Array, Ints, Array]:
         block = rows[start : start + n_block]
-        grid = _on_grid(block, _ROW_UNITS)
+        grid = on_grid(block, _ROW_UNITS)
         products = grid @ table
         products -= halves  # the highest is the nearest: |x − c|² = |x|² − 2 (x·c − |c|²/2)
         labels = products.argmax(axis=1)
@@ -138,21 +137,3 @@ def _refilled(rows: Array, step: _Step) -> Array:
         farthest = farthest[step.distances[farthest] > _SAME]
         step.centroids[step.empty[: len(farthest)]] = rows[farthest]
     return step.centroids
-
-
-def _on_grid(rows: Array, units: float) -> Array:
-    """Return rows rounded to multiples of 1 / units: float32 keeps no smaller digits beside a large number."""
-    shift = np.float32(1.5 * 2**23 / units)
-    grid = rows + shift
-    grid -= shift
-    return grid
-
-
-def _one_blas_thread() -> Callable[[], AbstractContextManager[object]]:
-    """Return what gives each block's product one thread: faster, and no other result, so it may be missing."""
-    try:
-        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-    except ImportError:
-        return nullcontext
-    controller = ThreadpoolController()
-    return lambda: controller.limit(limits=1)

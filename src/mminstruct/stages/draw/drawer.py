@@ -15,7 +15,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
@@ -25,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mminstruct.encoders.protocols import Embeddings
+from mminstruct.products import one_blas_thread
 from mminstruct.stages.draw.similarity import GRID_ROWS, OUTSIDE, score, table_of
 from mminstruct.stages.draw.ways import compiled_way, plain_way
 from mminstruct.stages.draw.weighted import Bools, Floats, Ints, Odds, grouped_width, levels_room, uniforms
@@ -82,7 +82,7 @@ class Drawer:
         self._table = table_of(instructions)
         self._n_threads = n_threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._n_threads, "draw")
-        self._one_blas_thread = _blas_limit()
+        self._one_blas_thread = one_blas_thread()
         self._compile_from = {True: 0, False: None, None: _COMPILED_FROM}[compiled]
         self._n_images = 0
         self._way = plain_way()
@@ -255,13 +255,3 @@ def _in_order(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _blas_limit() -> Callable[[], AbstractContextManager[object]]:
-    """Return what holds the matrix product to one thread a tile: faster, and no other result, so it may be missing."""
-    try:
-        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-    except ImportError:
-        return nullcontext
-    controller = ThreadpoolController()
-    return lambda: controller.limit(limits=1)

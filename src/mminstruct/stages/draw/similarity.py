@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mminstruct.encoders.protocols import Embeddings
+from mminstruct.products import on_grid
 from mminstruct.stages.draw.weighted import Floats
 
 OUTSIDE = np.float32(-2)  # the score of columns that only fill up the width
@@ -12,7 +13,6 @@ GRID_ROWS = 512  # of the grid at a time: what a core's own cache (1 MB) holds
 
 _IMAGE_UNITS = 2.0**12
 _INSTRUCTION_UNITS = 2.0**11
-_SHIFT = np.float32(1.5 * 2**23 / _IMAGE_UNITS)
 
 
 def table_of(instructions: Embeddings) -> Embeddings:
@@ -38,5 +38,4 @@ def to_unit_grid(features: Embeddings, grid: Embeddings) -> None:
     float32 has room for that without rounding. So the sum is the same in whatever order it is taken: no BLAS, thread or
     tile changes a bit of it. The price is an error of about 0.00016 (standard deviation) in a similarity.
     """
-    np.add(features, _SHIFT, out=grid)  # float32 keeps no smaller digits beside it
-    grid -= _SHIFT
+    on_grid(features, _IMAGE_UNITS, grid)
