@@ -20,6 +20,7 @@ RANKS = {
     "errors": 0,
     "rows": 0,
     "tars": 1,
+    "counts": 1,
     "durable": 1,
     "products": 1,
     "rgb": 1,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from mminstruct.cli.counts import count_of
+from mminstruct.counts import count_of
 from mminstruct.llm.usage import Spent
 from mminstruct.pipeline.manifest import Manifest, StageRecord
 from mminstruct.rows import Sample

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mminstruct.cli import cli
-from mminstruct.cli.counts import count_of
+from mminstruct.counts import count_of
 
 if TYPE_CHECKING:
     from mminstruct.pipeline.reviewed import ReviewTally

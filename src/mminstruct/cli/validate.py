@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from mminstruct.cli import cli
-from mminstruct.cli.counts import count_of
+from mminstruct.counts import count_of
 from mminstruct.errors import SourceError
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from mminstruct.config.places import Document, KeyPath, parse
 from mminstruct.config.run import LLM_STAGES, RunConfig
 from mminstruct.config.section import Section
+from mminstruct.counts import count_of
 from mminstruct.errors import ConfigError
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -108,7 +109,7 @@ def _validated(section: type[SectionT], document: Document) -> SectionT:
         return section.model_validate(document.values)
     except ValidationError as error:
         faults = [_describe(fault, document, section) for fault in _without_consequences(error.errors())]
-        heading = f"{document.name} has {len(faults)} fault{'s' if len(faults) > 1 else ''}:"
+        heading = f"{document.name} has {count_of(len(faults), 'fault')}:"
         raise ConfigError("\n  ".join([heading, *faults])) from error
 
 

@@ -8,6 +8,7 @@ from mminstruct.bench.folder import BenchmarkData
 from mminstruct.bench.report.contents import JudgeReport, PairReport
 from mminstruct.bench.rows import Judgment
 from mminstruct.bench.trust.calibrate import summarize_votes, vote_notes
+from mminstruct.counts import count_of
 
 
 def notes_on(
@@ -88,4 +89,4 @@ def _questions(question_ids: Sequence[str]) -> str:
     ('1 question (q1)', '5 questions (1, 2, 3, …)')
     """
     some = ", ".join(question_ids[:3]) + (", …" if len(question_ids) > 3 else "")
-    return f"{len(question_ids):,} question{'s' if len(question_ids) > 1 else ''} ({some})"
+    return f"{count_of(len(question_ids), 'question')} ({some})"

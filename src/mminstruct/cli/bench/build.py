@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mminstruct.cli.bench import bench
-from mminstruct.cli.counts import count_of
+from mminstruct.counts import count_of
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,6 +13,7 @@ import click
 from mminstruct.cli.bench import BENCHMARK, bench
 from mminstruct.cli.bench.judge_options import judge_options
 from mminstruct.cli.bench.llm_options import LlmOptions, llm_config, llm_options
+from mminstruct.counts import count_of
 from mminstruct.errors import RunInterrupted
 
 if TYPE_CHECKING:
@@ -90,9 +91,8 @@ async def _judge(
 def _tell(judging: Judging, path: Path, dry_run: bool) -> None:
     plan, judged = judging.plan, judging.judged
     n_asked = len(plan.contests)
-    word = "pair" if len(judging.pairs) == 1 else "pairs"
     click.echo(
-        f"{judging.judge} on {len(judging.pairs)} {word} of models: {n_asked:,} comparisons "
+        f"{judging.judge} on {count_of(len(judging.pairs), 'pair')} of models: {n_asked:,} comparisons "
         f"{'to ask' if dry_run else 'asked'}, {plan.n_done:,} judged before"
     )
     for number, what in (
