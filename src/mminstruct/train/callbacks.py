@@ -104,8 +104,8 @@ class PatientStop(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """Save and stop if it was asked for."""
-        self.is_asked = self._is_any_asked()
-        if self.is_asked:
+        if self._is_any_asked():  # never set to False: Ctrl-C may come while the processes exchange their answers
+            self.is_asked = True
             control.should_save = True
             control.should_training_stop = True
 
