@@ -109,6 +109,20 @@ def test_the_keyboard_alone_opens_a_row_and_chooses(browser: Browser, address: s
         expect(page.locator("dialog.sample")).to_be_hidden()
 
 
+def test_keys_that_come_within_one_frame_mean_what_is_asked_then(browser: Browser, address: str) -> None:
+    press = (
+        "keys => keys.forEach(key => document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true})))"
+    )
+    with watched_page(browser, f"{address}/map", refused=NO_PICTURE) as page:
+        drawn(page, "samples")
+        page.evaluate(press, ["+", "+", "+", "s"])
+        expect(page.locator(".chosen strong")).to_have_text(re.compile(r"^\d+ chosen"))
+        n_near = int((page.locator(".chosen strong").text_content() or "").split()[0])
+        assert 0 < n_near < len(ROWS) / 2
+        page.evaluate(press, ["0", "s"])
+        expect(page.locator(".chosen strong")).to_have_text(f"{len(ROWS)} chosen")
+
+
 def test_instructions_tell_what_they_became(browser: Browser, address: str) -> None:
     with watched_page(browser, f"{address}/map") as page:
         drawn(page, "samples")

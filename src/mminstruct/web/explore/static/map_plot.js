@@ -37,7 +37,9 @@ export function makePlot(canvas, on) {
     spatialIndexUseWorker: false,
     actionKeyMap: { lasso: "shift" },
   });
-  let drawn = null;
+  let drawn = null; // the map whose points are in the plot
+  let shownOnes = null; // which of them, null for all
+  let fitting = null; // the view that shows all in this size of canvas
   let byLasso = false;
   plot.subscribe("pointover", (point) => on.hover(point));
   plot.subscribe("pointout", () => on.hover(null));
@@ -51,14 +53,18 @@ export function makePlot(canvas, on) {
   plot.subscribe("view", () => on.moved());
   new ResizeObserver(() => {
     const box = canvas.parentElement.getBoundingClientRect();
-    if (box.width && box.height) plot.set({ width: box.width, height: box.height });
+    if (!box.width || !box.height) return;
+    const isWhole = fitting?.every((value, at) => value === plot.get("cameraView")[at]);
+    plot.set({ width: box.width, height: box.height });
+    if (isWhole) whole();
   }).observe(canvas.parentElement);
 
   /** Draws a map's points; `shades` {z, kind, colours} are their colours, `large` says which are to stand out. */
   async function draw(map, shades, large, shown) {
     const size = SIZES.find(([most]) => map.n <= most)[1];
     const sameplace = drawn === map;
-    drawn = map;
+    if (!sameplace) drawn = null;
+    shownOnes = shown;
     plot.set({
       colorBy: "valueA",
       pointColor: shades.colours,
@@ -74,6 +80,7 @@ export function makePlot(canvas, on) {
         spatialIndex: sameplace ? plot.get("spatialIndex") : undefined,
       },
     );
+    drawn = map;
     if (!sameplace) whole();
   }
 
@@ -81,7 +88,8 @@ export function makePlot(canvas, on) {
   function whole() {
     const { width, height } = canvas.getBoundingClientRect();
     const scale = MARGIN * Math.min(1, width / height);
-    plot.view(new Float32Array([scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]));
+    fitting = new Float32Array([scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]);
+    plot.view(fitting);
   }
 
   /** Moves the view by shares of its width and height. */
@@ -101,29 +109,44 @@ export function makePlot(canvas, on) {
 
   /** The point nearest to the middle of the view; null where none is in view. */
   function central() {
-    const points = plot.get("pointsInView");
     const { width, height } = canvas.getBoundingClientRect();
-    const place = placer();
     let best = null;
     let least = Infinity;
-    for (const point of points) {
-      const [x, y] = place(point);
+    eachInView((point, x, y) => {
       const distance = (x - width / 2) ** 2 + (y - height / 2) ** 2;
       if (distance < least) [best, least] = [point, distance];
-    }
+    });
     return best;
   }
 
-  /** A function from points to pixels, from where the library puts two of them: it is linear on each axis. */
-  function placer() {
+  /** The points in view. The library's own list of them is that of the last frame, and keys may come faster. */
+  function inView() {
+    const points = [];
+    eachInView((point) => points.push(point));
+    return points;
+  }
+
+  /** Calls `act` with each point in view, and where it is in pixels. */
+  function eachInView(act) {
+    if (!drawn) return;
+    const { width, height } = canvas.getBoundingClientRect();
+    const [across, down] = placers();
+    for (let at = 0; at < (shownOnes?.length ?? drawn.n); at += 1) {
+      const point = shownOnes ? shownOnes[at] : at;
+      const [x, y] = [across(point), down(point)];
+      if (x >= 0 && x <= width && y >= 0 && y <= height) act(point, x, y);
+    }
+  }
+
+  /** Functions from a point to its pixels, from where the library puts two of them: it is linear on each axis. */
+  function placers() {
     const ends = [drawn.x, drawn.y].map(endsOf);
-    const lines = ends.map(([low, high], axis) => {
+    return ends.map(([low, high], axis) => {
       const [from, to] = [low, high].map((point) => plot.getScreenPosition(point)[axis]);
       const values = axis ? drawn.y : drawn.x;
       const slope = values[high] === values[low] ? 0 : (to - from) / (values[high] - values[low]);
       return (point) => from + slope * (values[point] - values[low]);
     });
-    return (point) => lines.map((line) => line(point));
   }
 
   return {
@@ -133,12 +156,15 @@ export function makePlot(canvas, on) {
     whole,
     central,
     screenPosition: (point) => plot.getScreenPosition(point),
-    inView: () => [...plot.get("pointsInView")],
+    inView,
     select: (points) => plot.select(points, { preventEvent: true }),
     deselect: () => plot.deselect({ preventEvent: true }),
     hover: (point) => plot.hover(point, { preventEvent: true }),
     setLasso: (active) => plot.set({ mouseMode: active ? "lasso" : "panZoom" }),
-    show: (points) => (points ? plot.filter(points) : plot.unfilter()),
+    show(points) {
+      shownOnes = points;
+      return points ? plot.filter(points) : plot.unfilter();
+    },
     dress: () =>
       plot.set({
         lassoColor: colourOf("--accent"),
