@@ -155,8 +155,8 @@ class TestAnswers:
             "/api/items/..%2f..%2fconfig.yaml",
             "/api/items/%00",
             "/api/items/%ff%fe",
-            "/api/items/x/compare?run=..%2f..%2f",
-            "/api/items/x/compare?run=/etc",
+            "/api/compare?id=x&run=..%2f..%2f",
+            "/api/compare?id=x&run=/etc",
         ],
     )
     def test_no_path_leads_out(self, address: str, path: str) -> None:

@@ -95,10 +95,7 @@ class TestOddIds:
         tables.images.write_part(0, tables.images.read_part(0), [reject])
         with served(run_app(RunExplorer(str(run)), Guard())) as address:
             told = ask(address, f"/api/items/{quote(row_id, safe='')}")
-            if row_id == "a/compare":
-                assert told.status == 404  # the one name that is taken
-            else:
-                assert told.status == 200 and told.json()["item"]["id"] == row_id
+            assert told.status == 200 and told.json()["item"]["id"] == row_id
 
 
 class TestTwin:
@@ -151,7 +148,7 @@ class TestRunnersUp:
 class TestCompare:
     def test_the_other_run_rows_of_the_image(self, address: str) -> None:
         row = ROWS[8]
-        told = ask(address, f"/api/items/{row.row_id}/compare", {"run": "other"}).json()
+        told = ask(address, "/api/compare", {"id": row.row_id, "run": "other"}).json()
         assert told["run"] == "other" and told["mine"]["answer"] == row.answer()
         same, another = told["theirs"]
         assert same["id"] == row.row_id and same["answer"] == row.answer(" of the old town")
@@ -161,11 +158,14 @@ class TestCompare:
 
     @pytest.mark.parametrize("name", ["", ".", "..", "run", "/etc", "../explored", "other/", "images", "o" * 500])
     def test_only_a_neighbour_that_is_a_run(self, address: str, name: str) -> None:
-        told = ask(address, f"/api/items/{ROWS[8].row_id}/compare", {"run": name})
+        told = ask(address, "/api/compare", {"id": ROWS[8].row_id, "run": name})
         assert told.status == 404 and "no run" in told.json()["error"]
 
     def test_a_row_without_image_has_nothing_to_compare(self, address: str) -> None:
-        assert ask(address, "/api/items/77/compare", {"run": "other"}).status == 422
+        assert ask(address, "/api/compare", {"id": "77", "run": "other"}).status == 422
+
+    def test_a_row_that_is_none(self, address: str) -> None:
+        assert ask(address, "/api/compare", {"run": "other"}).status == 404
 
     def test_about_names_the_neighbours(self, address: str) -> None:
         about = ask(address, "/api/about").json()

@@ -1,4 +1,4 @@
-"""What another run in the same folder made of the same image: GET /api/items/{id}/compare?run=NAME.
+"""What another run in the same folder made of the same image: GET /api/compare?id=ROW&run=NAME.
 
 An image's id is a hash of its file's content, so two runs call it alike whatever its path. Of the other run nothing is
 loaded but the parts that hold the image.
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 
 def routes(explorer: RunExplorer) -> list[Route]:
-    """GET /api/items/{id}/compare."""
+    """GET /api/compare."""
 
     def compare(request: Request) -> Response:
         name = request.query_params.get("run", "")
         if name not in explorer.neighbours():  # the only way from a request to another folder
             raise Refused(404, f"There is no run {name[:80]!r} beside this one.")
-        mine = item_with_id(explorer, request.path_params["id"])
+        mine = item_with_id(explorer, request.query_params.get("id", ""))
         if not mine["image_id"]:
             raise Refused(422, "This row belongs to no image, so there is nothing to compare.")
         (described,) = _with_origin(explorer, explorer.tables, [mine])
         return JSONResponse({"run": name, "mine": described, "theirs": _theirs(explorer, name, mine)})
 
-    return [Route("/api/items/{id:path}/compare", compare)]
+    return [Route("/api/compare", compare)]
 
 
 def _theirs(explorer: RunExplorer, name: str, mine: Item) -> list[Item]:

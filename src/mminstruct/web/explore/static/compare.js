@@ -20,16 +20,10 @@ export function compareSection(story, about) {
   ]);
   select.value = compareSection.chosen ?? "";
   const show = async () => {
-    compareSection.chosen = select.value;
-    if (!select.value) return fill(result);
-    try {
-      const found = await api(`/api/items/${encodeURIComponent(story.item.id)}/compare`, {
-        query: { run: select.value },
-      });
-      return fill(result, differencesOf(found));
-    } catch (error) {
-      return fill(result, problem(error, show));
-    }
+    const run = select.value;
+    compareSection.chosen = run;
+    const shown = run ? await told(story.item.id, run, show) : null;
+    if (run === select.value) fill(result, shown); // else another run was chosen since
   };
   select.addEventListener("change", show);
   if (select.value) show();
@@ -45,6 +39,14 @@ export function compareSection(story, about) {
     result,
   );
   return section;
+}
+
+async function told(id, run, again) {
+  try {
+    return differencesOf(await api("/api/compare", { query: { id, run } }));
+  } catch (error) {
+    return problem(error, again);
+  }
 }
 
 function differencesOf({ run, mine, theirs }) {
