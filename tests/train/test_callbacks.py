@@ -37,4 +37,5 @@ def test_ctrl_c_in_the_exchange_stops_after_the_next_step(monkeypatch: pytest.Mo
 
     with stop.listening():
         assert [is_stopped_after_a_step(), is_stopped_after_a_step()] == [False, True]
-    assert exchanged == [0.0, 1.0]
+        assert stop.is_any_asked()  # as the stage asks at its end
+    assert exchanged == [0.0, 1.0, 1.0]

@@ -112,6 +112,7 @@ class RayPool:
             max_restarts=0,
         )
         self._hosts: list[Any] = [None] * resources.n_workers
+        self._stopping: MMInstructError | None = None
         self._at_work: Counter[str] = Counter()  # parts by stage
         self._idle = asyncio.Event()
         self._idle.set()
@@ -143,7 +144,8 @@ class RayPool:
         return sum(self._at_work[stage] for stage in stages)
 
     def stop(self, error: MMInstructError) -> None:
-        """Pass a wish to stop on to the workers."""
+        """Pass a wish to stop on to the workers, and to those that come in their place."""
+        self._stopping = self._stopping or error
         for host in filter(None, self._hosts):
             host.stop.remote(error)
 
@@ -164,6 +166,8 @@ class RayPool:
             host = self._hosts[slot] = self._hosts[slot] or self._actor.remote(self._make)
             try:
                 _demand_version(await host.version.remote())  # waits until the cluster has room for it
+                if self._stopping is not None:
+                    await host.stop.remote(self._stopping)
                 feeders = (self._feed(stage, host, desk) for _ in range(self._resources.parts_at_once))
                 ended = await asyncio.gather(*feeders, return_exceptions=True)
                 died = [error for error in ended if isinstance(error, BaseException)]

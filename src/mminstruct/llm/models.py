@@ -54,6 +54,7 @@ class LanguageModels:
         self._limits = budget
         self._stack = AsyncExitStack()
         self._live: HttpChat | None = None  # of the stage that is asking
+        self._stopping: MMInstructError | None = None
         self._wires: Session | None = None
         self._embedded: EmbeddedServer | None = None
 
@@ -81,6 +82,8 @@ class LanguageModels:
                 self._wires = await self._stack.enter_async_context(Session())
             replies, budget = (self._replies, None) if self._replies else (self._store, self._budget)
             self._live = HttpChat(endpoint, replies, self._wires, account, budget, self._pictures)
+            if self._stopping is not None:  # it was said while the embedded server began
+                self._live.stop(self._stopping)
             return self._live
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
         folder = self._store_folder / "batches"
@@ -95,6 +98,7 @@ class LanguageModels:
 
     def stop(self, error: MMInstructError) -> None:
         """Send nothing more; the stage that is asking ends with `error` once those in flight have come home."""
+        self._stopping = self._stopping or error
         if self._live is not None:
             self._live.stop(error)
 

@@ -104,12 +104,13 @@ class PatientStop(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """Save and stop if it was asked for."""
-        if self._is_any_asked():  # never set to False: Ctrl-C may come while the processes exchange their answers
+        if self.is_any_asked():  # never set to False: Ctrl-C may come while the processes exchange their answers
             self.is_asked = True
             control.should_save = True
             control.should_training_stop = True
 
-    def _is_any_asked(self) -> bool:
+    def is_any_asked(self) -> bool:
+        """Tell whether any process was asked to stop; all must call it at the same time."""
         state = PartialState()
         if state.num_processes == 1:
             return self.is_asked

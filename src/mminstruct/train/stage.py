@@ -73,8 +73,9 @@ def train_stage(job: StageJob, progress: TrainProgress) -> StageResult:
     with stop.listening():
         trainer.train(resume_from_checkpoint=_last_checkpoint(job))
         trainer.accelerator.wait_for_everyone()  # a launcher ends all processes with the first, which may write still
+        is_stopped = stop.is_any_asked()  # or was, while the last checkpoint was written
     state = trainer.state
-    if stop.is_asked:
+    if is_stopped:
         raise RunInterrupted(f"Stopped after step {state.global_step} of {state.max_steps} of {job.stage}.")
     losses.measure("after")
     n_learning = n_parameters(parameter for parameter in learning.parameters() if parameter.requires_grad)

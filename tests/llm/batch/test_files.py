@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -53,6 +54,22 @@ class TestFiles:
         assert not other.lock()
         files.unlock()
         assert other.lock()
+
+    def test_a_lock_whose_file_another_process_deletes_meanwhile_is_taken_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As `open_batches` does, which takes a batch that has no record yet for one that was left behind."""
+        flock = fcntl.flock
+
+        def deleted_before(descriptor: int, operation: int) -> None:
+            monkeypatch.undo()
+            (lock,) = tmp_path.glob("*.lock")
+            lock.unlink()
+            flock(descriptor, operation)
+
+        monkeypatch.setattr(fcntl, "flock", deleted_before)
+        files = new_batch(tmp_path)
+        assert not BatchFiles(tmp_path, files.name).lock()
 
     def test_what_a_killed_process_left_is_deleted_and_what_is_being_gathered_is_not(self, tmp_path: Path) -> None:
         left = gathered(tmp_path, {"0" * 32: "{}"})

@@ -54,15 +54,24 @@ class BatchFiles:
 
     def lock(self) -> bool:
         """Take the lock, or return False while another process, or another chat of this one, holds it."""
-        with writing(self.folder):
-            descriptor = os.open(self._lock_path, os.O_CREAT | os.O_RDWR, 0o666)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                return False
-        self._lock = descriptor
-        return True
+        while True:
+            with writing(self.folder):
+                descriptor = os.open(self._lock_path, os.O_CREAT | os.O_RDWR, 0o666)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    os.close(descriptor)
+                    return False
+            if self._is_in_place(descriptor):
+                self._lock = descriptor
+                return True
+            os.close(descriptor)  # another process deleted the file between the two
+
+    def _is_in_place(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._lock_path.stat())
+        except FileNotFoundError:
+            return False
 
     def unlock(self) -> None:
         """Let others have the batch."""
@@ -177,8 +186,8 @@ def new_batch(folder: Path) -> BatchFiles:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     files = BatchFiles(folder, secrets.token_hex(8))
-    if not files.lock():
-        raise AssertionError("nobody else knows the new name")
+    while not files.lock():  # another process has just taken it for one that was left behind
+        files = BatchFiles(folder, secrets.token_hex(8))
     return files
 
 
