@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mminstruct.minhash import SKETCH_SIZE, Bands, bands_for, shingles, signatures
@@ -38,7 +38,6 @@ class TestBandsFor:
 
 
 class TestSignatures:
-    @settings(deadline=None)  # a machine may be busy
     @given(TEXTS, st.integers(0, 12))
     def test_the_neighbours_of_a_text_do_not_matter(self, texts: list[str], cut: int) -> None:
         bands = bands_for(0.7)
@@ -87,7 +86,6 @@ class TestSignatures:
         assert list(signatures([], bands_for(0.7))) == []
 
 
-@settings(deadline=None)  # a machine may be busy
 @given(TEXTS)
 def test_shingles_are_words_and_pairs(texts: list[str]) -> None:
     for text, signature in zip(texts, signatures(texts, bands_for(0.7)), strict=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mminstruct import twins
@@ -53,7 +53,6 @@ def answers(n: int) -> list[str]:
     return [" ".join(words) for words in texts]
 
 
-@settings(deadline=None)  # a machine may be busy
 @given(TEXTS, THRESHOLDS)
 def test_whatever_is_named_is_a_near_copy(texts: list[str], threshold: float) -> None:
     index = TwinIndex(threshold)
@@ -64,7 +63,6 @@ def test_whatever_is_named_is_a_near_copy(texts: list[str], threshold: float) ->
             assert len(ours & theirs) / len(ours | theirs) >= threshold
 
 
-@settings(deadline=None)  # a machine may be busy
 @given(TEXTS, THRESHOLDS, st.integers(1, 25))
 def test_batches_of_any_size_give_the_same(texts: list[str], threshold: float, n_at_once: int) -> None:
     assert twins_of(texts, threshold, n_at_once) == twins_of(texts, threshold, 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.finished_run import FinishedRun, finished_run
+from support.patience import PATIENCE_S
 from support.tiny_llava import save_tiny_llava
 
 RECIPE = """
@@ -45,7 +46,7 @@ def ablate(finished: FinishedRun, *options: str, code: int = 0) -> tuple[str, st
     command = [sys.executable, "-m", "mminstruct", "ablate", "ablation.yaml", *options]
     environment = {**os.environ, "COLUMNS": "200"}
     folder: Path = finished.folder.parent
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, env=environment, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=environment, cwd=folder)
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr
 

@@ -13,6 +13,7 @@ import pytest
 
 from mminstruct.bench.folder import Benchmark
 from support.llm_server import Body, LlmServer
+from support.patience import PATIENCE_S
 from support.questions import make_questions
 
 N_QUESTIONS = 12
@@ -37,7 +38,7 @@ def start(folder: Benchmark, *options: str) -> subprocess.Popen[str]:
 
 def judge(folder: Benchmark, *options: str, code: int = 0) -> tuple[str, str]:
     process = start(folder, *options)
-    out, told = process.communicate(timeout=120)
+    out, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, told
     return out, told
 

@@ -19,6 +19,7 @@ from mminstruct.cli import cli
 from mminstruct.cli.bench import respond as _command  # noqa: F401 - joins `cli`
 from mminstruct.errors import MMInstructError
 from support.llm_server import LlmServer, status
+from support.patience import PATIENCE_S
 from support.questions import make_questions
 from support.tiny_llava import save_tiny_idefics, save_tiny_llava
 
@@ -57,7 +58,7 @@ def start(folder: Benchmark, *options: str) -> subprocess.Popen[str]:
 def respond(folder: Benchmark, *options: str, code: int = 0) -> tuple[str, str]:
     """Return what the command printed, on both streams, once it has ended as expected."""
     process = start(folder, *options)
-    out, told = process.communicate(timeout=120)
+    out, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, told
     assert "Traceback" not in told
     return out, told
@@ -73,7 +74,7 @@ def answered(folder: Benchmark, name: str) -> list[str]:
 
 
 def wait_for(server: LlmServer, n_requests: int) -> None:
-    for _ in range(3000):
+    for _ in range(30_000):
         if len(server.requests) >= n_requests:
             return
         time.sleep(0.01)
@@ -123,7 +124,7 @@ class TestEndpoint:
         process = start(folder, *options, "--overwrite")
         wait_for(slow_server, 6)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130 and "Traceback" not in told
         assert "every answer received so far is kept" in told and "--overwrite" not in told
         respond(folder, *options)

@@ -18,6 +18,7 @@ from mminstruct.pipeline.run_tables import Tables
 from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config
 from support.llm_server import LlmServer, status
+from support.patience import PATIENCE_S, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +93,9 @@ class TestRun:
             write_config(tmp_path, server.base_url)
             command = [sys.executable, "-m", "mminstruct", "run", "config.yaml", "-o", "split.n_instructions=2"]
             process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-            _wait_for(lambda: len(server.requests) > 8)
+            wait_for(lambda: len(server.requests) > 8)
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=PATIENCE_S)
             n_requests = len(server.requests)
             assert process.returncode == 130
             assert (
@@ -112,14 +113,14 @@ class TestRun:
             write_config(tmp_path, server.base_url)
             command = [sys.executable, "-m", "mminstruct", "run", "config.yaml"]
             process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-            _wait_for(lambda: len(server.received) == 8)
+            wait_for(lambda: len(server.received) == 8)
             process.send_signal(signal.SIGINT)
             assert process.stderr is not None
             for line in process.stderr:
                 if "waiting for 8 requests in flight" in line:
                     break
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 130 and "Go on with" in errors and "Traceback" not in errors
 
     def test_a_budget_stops_cleanly_and_a_higher_one_goes_on(self, tmp_path: Path) -> None:
@@ -283,10 +284,3 @@ class TestOthers:
     def test_every_command_has_help(self, command: str, tmp_path: Path) -> None:
         told = mminstruct(command, "--help", cwd=tmp_path)
         assert told.returncode == 0 and told.stdout.startswith(f"Usage: mminstruct {command}")
-
-
-def _wait_for(condition: object, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.02)

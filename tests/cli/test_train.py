@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from mminstruct.cli import cli
 from mminstruct.cli import train as train_command  # noqa: F401 - joins `cli`
 from mminstruct.errors import ConfigError, SourceError
+from support.patience import PATIENCE_S
 from support.tiny_training import row, tiny_recipe
 
 for package in ("transformers", "accelerate", "peft", "gguf", "tensorboardX", "matplotlib"):
@@ -53,7 +54,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(recipe: Path) -> None:
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "note: stopping: this step ends" in errors
     assert f"Go on with: mminstruct train {recipe} -o finetune.epochs=4000" in errors

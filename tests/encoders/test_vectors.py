@@ -8,6 +8,7 @@ import pytest
 
 from mminstruct.encoders.vectors import VectorFile
 from mminstruct.errors import StoreError
+from support.patience import PATIENCE_S
 
 WIDTH = 24
 WRITER = """
@@ -62,7 +63,7 @@ class TestVectorFile:
         path = tmp_path / "v.sqlite"  # which they make at once, too
         commands = [[sys.executable, "-c", WRITER, str(path), str(start), "500"] for start in (0, 250, 1000)]
         processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
-        assert [process.wait(60) for process in processes] == [0, 0, 0]
+        assert [process.wait(PATIENCE_S) for process in processes] == [0, 0, 0]
         expected = [*range(750), *range(1000, 1500)]
         found, missing = VectorFile(path).read(keys(*expected), WIDTH)
         assert missing == []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from mminstruct.engines.desk import Desk
+from support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,11 +38,14 @@ async def test_results_come_in_the_items_order() -> None:
 
 async def test_without_order_a_slow_one_holds_up_nobody() -> None:
     desk = Desk(numbered(6), in_order=False, n_at_work=2)
-    workers = [asyncio.create_task(at_work(desk, {0: 0.1})) for _ in range(2)]
-    found = await results(desk)
-    assert found[-1] == (100, 0)
-    assert sorted(found) == [(100 + number, 10 * number) for number in range(6)]
-    await asyncio.gather(*workers)
+    slow = await desk.take()
+    assert slow is not None
+    worker = asyncio.create_task(at_work(desk))
+    found = [await desk.next_result() for _ in range(5)]
+    assert sorted(each for each in found if each) == [(100 + number, 10 * number) for number in range(1, 6)]
+    await desk.put(slow, 0)
+    assert await results(desk) == [(100, 0)]
+    await worker
 
 
 async def test_what_is_given_back_is_done_by_who_waits() -> None:
@@ -68,6 +72,9 @@ async def test_items_are_read_only_so_far_ahead_as_results_are_taken() -> None:
 
     desk = Desk(items(), in_order=True, n_at_work=2)
     worker = asyncio.create_task(at_work(desk))
+    async with asyncio.timeout(PATIENCE_S):
+        while n_read < 6:
+            await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     assert n_read == 6
     assert len(await results(desk)) == 1000

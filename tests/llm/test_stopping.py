@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from mminstruct.errors import EndpointError
+from mminstruct.config.budget import BudgetConfig
+from mminstruct.config.llm import LlmConfig
+from mminstruct.errors import EndpointError, RunInterrupted
 from mminstruct.llm.chat import Reply
 from mminstruct.llm.endpoint import Endpoint
+from mminstruct.llm.http import retries
 from mminstruct.llm.http.client import HttpChat
 from mminstruct.llm.http.wire import Session
+from mminstruct.llm.models import LanguageModels
 from mminstruct.llm.store import replies
 from mminstruct.llm.store.replies import ReplyStore
 from support.fault_run import ask, hits, row_of, short_pauses
 from support.llm_faults import hang, refuse
 from support.llm_server import LlmServer
+from support.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def chat_with(server: LlmServer, store: ReplyStore, session: Session, **settings
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -47,9 +52,9 @@ async def until(condition: Callable[[], bool]) -> None:
 class TestStop:
     async def test_everybody_gets_the_first_error_and_those_in_flight_come_home(self, store: ReplyStore) -> None:
         """All rows at once, without anybody who cancels the others: several meet the fault at the same time."""
-        with LlmServer(latency_s=0.2) as server:
+        with LlmServer(latency_s=2) as server:
             hits(refuse(401, "expired"), rows=frozenset(range(20, 24)))(server)
-            async with Session() as session, asyncio.timeout(10):
+            async with Session() as session, asyncio.timeout(PATIENCE_S):
                 chat = chat_with(server, store, session, concurrency=32)
                 found = await asyncio.gather(*(chat.ask(ask(row)) for row in range(100)), return_exceptions=True)
             errors = [one for one in found if isinstance(one, BaseException)]
@@ -70,12 +75,25 @@ class TestStop:
                         await chat.ask(ask(row))
             assert server.n_received == 1
 
-    async def test_rows_that_wait_out_a_pause_are_not_waited_for(self, store: ReplyStore) -> None:
+    async def test_a_model_that_opens_after_it_asks_nothing(self, tmp_path: Path) -> None:
+        """The embedded one takes its time to begin."""
+        with LlmServer() as server:
+            async with LanguageModels(tmp_path / "replies", "run", BudgetConfig()) as models:
+                models.stop(RunInterrupted("Stopped."))
+                chat = await models.chat(LlmConfig(base_url=server.base_url, model="m"), "answer", print)
+                with pytest.raises(RunInterrupted):
+                    await chat.ask(ask(0))
+            assert server.n_received == 0
+
+    async def test_rows_that_wait_out_a_pause_are_not_waited_for(
+        self, store: ReplyStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retries, "LONGEST_WAIT_S", 1000)
         with LlmServer() as server:
             server.always = lambda body: (
-                refuse(401, "expired") if row_of(body) == 9 else refuse(429, "busy", {"Retry-After": "2"})
+                refuse(401, "expired") if row_of(body) == 9 else refuse(429, "busy", {"Retry-After": "900"})
             )
-            async with Session() as session, asyncio.timeout(1.5):
+            async with Session() as session, asyncio.timeout(PATIENCE_S):
                 chat = chat_with(server, store, session)
                 waiting = asyncio.create_task(chat.ask(ask(0)))
                 await until(lambda: server.n_received == 1)
@@ -106,7 +124,7 @@ class TestCancelled:
     async def test_on_the_wire_its_place_is_free_again(self, store: ReplyStore) -> None:
         with LlmServer() as server:
             hits(hang, 1)(server)
-            async with Session() as session, asyncio.timeout(10):
+            async with Session() as session, asyncio.timeout(PATIENCE_S):
                 chat = chat_with(server, store, session, concurrency=1)
                 asking = asyncio.create_task(chat.ask(ask(3)))
                 await until(lambda: server.n_received == 1)

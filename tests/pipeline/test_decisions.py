@@ -63,7 +63,6 @@ def expected(history: Sequence[Decision]) -> dict[str, Decision]:
 
 
 class TestLines:
-    @settings(deadline=None)
     @given(decisions())
     def test_what_is_written_is_read(self, history: list[Decision]) -> None:
         for decision in history:
@@ -75,7 +74,6 @@ class TestLines:
     def test_anything_else_is_no_decision(self, line: bytes) -> None:
         assert parse_line(line) is None
 
-    @settings(deadline=None)
     @given(decisions().filter(bool), st.data())
     def test_a_line_cut_short_is_no_decision(self, history: list[Decision], data: st.DataObject) -> None:
         line = to_line(history[0])[:-1]
@@ -92,7 +90,7 @@ class TestLines:
 
 
 class TestWhatStands:
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(history=decisions(), data=st.data(), n_files=st.integers(1, 4))
     def test_it_does_not_depend_on_files_or_their_order(
         self, history: list[Decision], data: st.DataObject, n_files: int, tmp_path_factory: pytest.TempPathFactory
@@ -103,7 +101,7 @@ class TestWhatStands:
             write(run, f"file{number}", shuffled[number::n_files])
         assert read_decisions(Folder(str(run))).standing == expected(history)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(history=decisions(), data=st.data())
     def test_reading_on_finds_what_reading_anew_finds(
         self, history: list[Decision], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -15,10 +15,11 @@ import pytest
 from support.collection import make_collection, write_config
 from support.llm_server import LlmServer
 from support.object_store import BUCKET, object_store
+from support.patience import PATIENCE_S, wait_for
 from support.ray_cluster import simulated_cluster
 
 pytest.importorskip("moto")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(3 * PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def mminstruct(
         env={**os.environ, **store},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE_S,
     )
     assert found.returncode == expected, found.stderr
     return found
@@ -96,13 +97,10 @@ def test_a_run_that_is_killed_goes_on(collection: Path, store: dict[str, str], l
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while not any((collection / "replies-killed").glob("*.sqlite")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: any((collection / "replies-killed").glob("*.sqlite")))
     time.sleep(0.5)
     process.kill()
-    process.wait(10)
+    process.wait()
     mminstruct(collection, store, *command)
     assert ids(collection, store, where) == local
     again = mminstruct(collection, store, *command)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from mminstruct.pipeline.tables import Folder
 from mminstruct.rows import Answer, Reason, Reject
 from support.collection import make_collection, write_config
 from support.llm_server import LlmServer
+from support.patience import wait_for
 
 
 class Recorded(Silent):
@@ -48,14 +48,6 @@ class Recorded(Silent):
 
 def answer(number: int, text: str = "Yes.") -> Answer:
     return Answer(f"a{number}", "image", "instruction", text, "stop", [], "m", "r")
-
-
-def wait_for(found: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if found():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never came")
 
 
 def read(run: Path) -> StageProgress:
@@ -140,7 +132,6 @@ class TestTheFile:
                 read_progress(Folder(str(tmp_path)))
 
 
-@pytest.mark.timeout(120)
 def test_a_run_that_goes_on_is_followed_and_a_kill_is_seen(tmp_path: Path) -> None:
     make_collection(tmp_path, 40)
     with LlmServer(latency_s=0.3) as server:

@@ -243,7 +243,7 @@ _CHOICES = st.sampled_from([Choice.KEEP, Choice.DROP, Choice.EDIT])
 
 
 class TestTheTally:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(data=st.data())
     def test_every_decision_is_counted_once_and_every_row_adds_up(self, made: Path, data: st.DataObject) -> None:
         answers = {answer.answer_id: answer.answer for answer in tables(made).answers.rows()}

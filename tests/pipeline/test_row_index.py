@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mminstruct.errors import RunError
@@ -124,7 +124,6 @@ def test_who_may_only_read_does_without(tmp_path: Path, monkeypatch: pytest.Monk
     assert not (tmp_path / INDEX).exists()
 
 
-@settings(deadline=None)  # a machine may be busy
 @given(
     st.lists(st.text(st.sampled_from("ab0é\u65e5\U0001f600"), max_size=4), max_size=40),
     st.text(st.sampled_from("ab0é\u65e5\U0001f600"), max_size=3),

@@ -25,7 +25,7 @@ def test_the_table_holds_every_rule_that_the_config_can_skip_in_the_order_of_the
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason.value)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answer=TEXTS, instruction=TEXTS, description=st.none() | TEXTS, similarity=st.none() | st.floats(-1, 1))
 def test_no_rule_crashes_on_any_text(
     rule: Rule, answer: str, instruction: str, description: str | None, similarity: float | None

@@ -63,7 +63,7 @@ def same(one: Drawn, other: Drawn, part: slice = slice(None)) -> None:
 
 
 class TestCaps:
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(RULES, st.integers(0, 3))
     def test_as_if_image_by_image(self, some: DrawRule, seed: int) -> None:
         """One image a call needs no look ahead at caps: the plain way."""
@@ -119,7 +119,7 @@ class TestNothingElseMatters:
 
 
 class TestCompiled:
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(RULES, st.integers(0, 3), st.sampled_from([1, 11, 70, 600]))
     def test_is_the_same_to_the_last_bit(self, some: DrawRule, seed: int, n: int) -> None:
         pytest.importorskip("numba")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -211,7 +211,6 @@ CONFIGS: st.SearchStrategy[dict[str, Any]] = st.builds(
 
 
 class TestBlocks:
-    @settings(deadline=None)
     @given(CONFIGS, st.lists(st.integers(0, 40), max_size=6), st.integers(0, 3))
     def test_their_sizes_change_nothing(self, config: dict[str, Any], cuts: list[int], seed: int) -> None:
         images, features = make_images(40), unit_rows(40, 8, seed=2)
@@ -223,7 +222,6 @@ class TestBlocks:
             results += matcher.match(images[start:stop], features[start:stop])
         assert results == expected
 
-    @settings(deadline=None)
     @given(CONFIGS, st.integers(0, 40))
     def test_going_on_from_written_rows_changes_nothing(self, config: dict[str, Any], n_done: int) -> None:
         images, features = make_images(40), unit_rows(40, 8, seed=2)

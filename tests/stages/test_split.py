@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mminstruct.config.answers import SplitConfig
@@ -105,7 +105,6 @@ class TestDivide:
         assert reasons.count(Reason.HELD_OUT_INSTRUCTION) == 3
         assert sum(isinstance(result, Sample) for result in results) == 6
 
-    @settings(deadline=None)
     @given(
         pairs=st.sets(st.tuples(st.integers(0, 12), st.integers(0, 6)), max_size=60),
         n_instructions=st.integers(0, 7),

@@ -188,7 +188,7 @@ BROKEN = (
     Case("connection closed before a reply, once", hits(close, 1), Answered(2)),
     Case("connection reset in mid-body, once", hits(reset, 1), Answered(2)),
     Case("connection reset in mid-body, always", hits(reset), _failed("connection broken")),
-    Case("no reply at all, once", hits(hang, 1), Answered(2, 1.0), settings=_SOON),
+    Case("no reply at all, once", hits(hang, 1), Answered(2, 0.9), settings=_SOON),  # the server's clock begins later
     Case("no reply at all, always", hits(hang), _failed("no whole reply within 1 s", 2), settings=_SOON),
     Case("a reply that trickles, always", hits(trickle), _failed("no whole reply within 1 s", 2), settings=_SOON),
     Case("HTML in place of JSON, once", hits(_HTML, 1), Answered(2)),

@@ -21,6 +21,7 @@ from mminstruct.llm.http.client import HttpChat
 from mminstruct.llm.http.wire import Session
 from mminstruct.llm.store.replies import ReplyStore
 from support.llm_server import Body, Fault, LlmServer
+from support.patience import PATIENCE_S
 
 FAULTY = frozenset({3, 7})
 """The rows that a fault hits, where it does not hit them all."""
@@ -87,7 +88,7 @@ def short_pauses() -> Iterator[None]:
 async def observe(scene: Scene, folder: Path, n_rows: int, settings: dict[str, Any]) -> Observed:
     """Run `n_rows` rows against a server with this scene; the store is in `folder`."""
     observed, requests = Observed(), [ask(row) for row in range(n_rows)]
-    async with Session() as session, asyncio.timeout(30):
+    async with Session() as session, asyncio.timeout(PATIENCE_S):
         with LlmServer() as server, ReplyStore(folder) as store:
             scene(server)
             endpoint = Endpoint((server.base_url,), "m", **settings)

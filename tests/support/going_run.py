@@ -13,6 +13,7 @@ from pathlib import Path
 
 from support.collection import make_collection, write_config
 from support.llm_server import Body, LlmServer, plausible_reply
+from support.patience import PATIENCE_S, wait_for
 
 
 @dataclass
@@ -23,12 +24,10 @@ class GoingRun:
     process: subprocess.Popen[bytes]
     pace: Pace
 
-    def wait_for(self, found: Callable[[], bool], timeout_s: float = 240) -> None:
-        """Return once `found` is true. Fails where the run ends before, or it takes too long."""
-        give_up_at = time.monotonic() + timeout_s
-        while not found():
-            assert time.monotonic() < give_up_at, "it never came"
-            time.sleep(0.05)
+    def wait_for(self, found: Callable[[], bool]) -> None:
+        """Return once `found` is true. Fails where the run ends before."""
+        wait_for(lambda: found() or self.process.poll() is not None)
+        assert found(), "the run ended before"
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -37,7 +36,7 @@ class GoingRun:
     def finish(self) -> None:
         """Let the answers come at once, and wait for the end."""
         self.pace.between_answers_s = 0
-        assert self.process.wait(120) == 0
+        assert self.process.wait(PATIENCE_S) == 0
 
 
 class Pace:

@@ -16,6 +16,8 @@ from typing import Any
 
 from aiohttp import web
 
+from support.patience import PATIENCE_S
+
 Body = dict[str, Any]
 Misdeed = web.StreamResponse | None
 Fault = Callable[[web.Request], Misdeed | Awaitable[Misdeed]]
@@ -63,7 +65,7 @@ class LlmServer:
 
     def __enter__(self) -> LlmServer:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(

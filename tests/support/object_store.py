@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support.patience import PATIENCE_S
+
 BUCKET = "runs"
 
 
@@ -33,14 +35,16 @@ def object_store() -> Iterator[dict[str, str]]:
                 "AWS_EC2_METADATA_DISABLED": "true",
             }
             make = f"import boto3; boto3.client('s3').create_bucket(Bucket={BUCKET!r})"
-            subprocess.run([sys.executable, "-c", make], env={**os.environ, **variables}, check=True, timeout=60)
+            subprocess.run(
+                [sys.executable, "-c", make], env={**os.environ, **variables}, check=True, timeout=PATIENCE_S
+            )
             yield variables
         finally:
             process.terminate()
 
 
 def _address(log: Path) -> str:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if found := re.search(r"Running on (http://127\.0\.0\.1:\d+)", log.read_text()):
             return found[1]

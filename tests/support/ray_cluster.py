@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.patience import PATIENCE_S
+
 
 @dataclass
 class SimulatedCluster:
@@ -20,7 +22,7 @@ class SimulatedCluster:
 
     def add_node(self) -> None:
         """Add a machine."""
-        self._nodes.append(self._cluster.add_node(num_cpus=1))
+        self._nodes.append(_add_node(self._cluster, num_cpus=1))
 
     def kill_node(self) -> None:
         """Kill a machine with all that runs on it, as a power failure does."""
@@ -34,7 +36,8 @@ def simulated_cluster(n_nodes: int) -> Iterator[SimulatedCluster]:
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100_000_000}
-    cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+    cluster: Any = Cluster()
+    _add_node(cluster, **head)
     try:
         found = SimulatedCluster(str(cluster.address), cluster)
         for _ in range(n_nodes):
@@ -42,6 +45,12 @@ def simulated_cluster(n_nodes: int) -> Iterator[SimulatedCluster]:
         yield found
     finally:
         cluster.shutdown()
+
+
+def _add_node(cluster: Any, **settings: Any) -> Any:
+    node = cluster.add_node(wait=False, **settings)
+    cluster._wait_for_node(node, timeout=PATIENCE_S)  # its own 30 s are too few for a busy machine
+    return node
 
 
 def worker_processes() -> list[int]:

@@ -67,7 +67,7 @@ class TestTable:
         benchmark.write_questions([*questions[:-1], replace(questions[-1], instruction="Sing.")])
         assert write_vlmevalkit(benchmark, tmp_path / "changed").name != export.name
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
     def test_any_text_is_read_as_it_was_or_refused(self, instruction: str) -> None:
         with tempfile.TemporaryDirectory() as folder:

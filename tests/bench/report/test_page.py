@@ -305,7 +305,7 @@ def test_a_failed_page_leaves_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(), st.text())
 def test_any_answer_and_instruction_can_be_shown(answer: str, instruction: str) -> None:
     asked = QuestionVerdicts("1", "", instruction, "", {"m": answer})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import evalica
 import pandas
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
@@ -42,7 +42,6 @@ class TestKappa:
         assert found.low == pytest.approx(0.4 - 1.96 * 0.13, abs=0.03)
         assert found.high == pytest.approx(0.4 + 1.96 * 0.13, abs=0.03)
 
-    @settings(deadline=None)  # other work on the machine
     @given(PAIRS)
     def test_scikit_learn_says_the_same(self, pairs: list[tuple[str, str]]) -> None:
         first, second = zip(*pairs, strict=True)
@@ -52,7 +51,6 @@ class TestKappa:
         else:
             assert found.value == pytest.approx(cohen_kappa_score(first, second))
 
-    @settings(deadline=None)  # other work on the machine
     @given(PAIRS)
     def test_both_orders_are_those_of_each_comparison_told_twice(self, pairs: list[tuple[str, str]]) -> None:
         first, second = ([*column] for column in zip(*pairs, strict=True))
@@ -62,7 +60,6 @@ class TestKappa:
         assert (once is None) == (doubled is None)
         assert once is None or doubled is None or once.value == pytest.approx(doubled.value)
 
-    @settings(deadline=None)  # other work on the machine
     @given(PAIRS, st.lists(st.booleans(), min_size=40, max_size=40))
     def test_renaming_models_changes_nothing(self, pairs: list[tuple[str, str]], turned: list[bool]) -> None:
         told = [
@@ -114,7 +111,6 @@ class TestAlpha:
         assert found is not None
         assert found.value == pytest.approx(expected, abs=0.0005)
 
-    @settings(deadline=None)  # other work on the machine
     @given(st.lists(st.lists(st.one_of(st.none(), VERDICTS), min_size=3, max_size=3), min_size=2, max_size=20))
     def test_evalica_says_the_same(self, rows: list[list[str | None]]) -> None:
         found = krippendorff_alpha(rows, own_clusters(rows))

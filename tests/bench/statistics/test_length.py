@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
@@ -95,7 +95,6 @@ class TestFit:
         )
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.integers(-3000, 3000), st.integers(0, 5)),

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -36,7 +36,6 @@ class TestSignTest:
         expected = binomtest(wins, wins + losses).pvalue
         assert sign_test(scores, np.arange(len(scores))) == pytest.approx(expected, rel=1e-9)
 
-    @settings(deadline=None)
     @given(FEW_QUESTIONS)
     def test_is_the_share_of_all_swaps_that_are_as_far_from_even(self, questions: list[tuple[float, int]]) -> None:
         if all(score == 0.5 for score, _ in questions):

@@ -93,9 +93,15 @@ class TestOneBatch:
         assert reply.text.startswith("Reply to Größe 图像 \u2028 \x85 ")
 
     async def test_the_user_hears_of_every_step(self, server: BatchServer, tmp_path: Path) -> None:
-        server.usual_plan = Plan(delay_s=0.2)
+        server.usual_plan = Plan(delay_s=3600)
         heard: list[str] = []
-        async with session(server.base_url, tmp_path, told=heard.append) as chat:
+
+        def told(text: str) -> None:
+            heard.append(text)
+            if "in_progress" in text:
+                server.finish()
+
+        async with session(server.base_url, tmp_path, told=told) as chat:
             await ask_all(chat, range(2))
         name = server.batches[0].batch_id
         assert heard[0].endswith("of 2 requests, 0.0 MB, is being uploaded.")

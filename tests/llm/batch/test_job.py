@@ -150,8 +150,13 @@ class TestBatchesThatEndBadly:
         self, server: BatchServer, tmp_path: Path
     ) -> None:
         errors = [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached for m."}]
-        server.plans = [Plan(delay_s=0.5), Plan(status="failed", errors=errors)]
-        async with session(server.base_url, tmp_path, batch_size=2) as chat:
+        server.plans = [Plan(delay_s=3600), Plan(status="failed", errors=errors)]
+
+        def told(text: str) -> None:
+            if "queue full" in text:
+                server.finish()
+
+        async with session(server.base_url, tmp_path, batch_size=2, told=told) as chat:
             replies = await ask_all(chat, range(4))
         assert len(replies) == 4
         assert len(server.uploads) == 2 and len(server.batches) == 3

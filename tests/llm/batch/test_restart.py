@@ -21,6 +21,7 @@ from mminstruct.llm.usage import Account
 from support.batch_faults import Held, half_of_it, refuse
 from support.batch_server import BatchServer, Plan
 from support.batch_session import ask_all, files_left, session, spent
+from support.patience import PATIENCE_S
 
 N = 200
 TESTS = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ def killed_when(server: BatchServer, folder: Path, happened: Callable[[], bool],
     command = [sys.executable, "-m", "support.batch_session", server.base_url, str(folder), str(n_questions)]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(TESTS)})
     try:
-        for _ in range(3000):
+        for _ in range(30_000):
             if happened():
                 break
             assert process.poll() is None, "the session ended before it could be killed"
@@ -51,7 +52,7 @@ def killed_when(server: BatchServer, folder: Path, happened: Callable[[], bool],
             raise AssertionError("the moment to kill the session never came")
     finally:
         process.kill()
-        process.wait(10)
+        process.wait()
 
 
 def n_stored(folder: Path) -> int:
@@ -259,14 +260,14 @@ class TestTwoProcesses:
                 await asyncio.sleep(0.2)
                 assert len(heard) == 1
                 other.kill()
-                other.wait(10)
+                other.wait()
                 while len(heard) < 2:
                     await asyncio.sleep(0.01)
                 server.finish()
                 await asking
         finally:
             other.kill()
-            other.wait(10)
+            other.wait()
         assert "is looked after by another run" in heard[0]
         assert "is open since an earlier session" in heard[1]
         check_whole(server, tmp_path)
@@ -284,8 +285,8 @@ class TestTwoProcesses:
                 server.finish()
                 await asking
                 assert chat.usage.requests == 0
-            assert await asyncio.to_thread(other.wait, 30) == 0
+            assert await asyncio.to_thread(other.wait, PATIENCE_S) == 0
         finally:
             other.kill()
-            other.wait(10)
+            other.wait()
         check_whole(server, tmp_path)

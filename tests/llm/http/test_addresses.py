@@ -110,7 +110,7 @@ class TestPlaces:
         one.leave(await second)
         await one.at_rest()
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.integers(1, 5), st.integers(1, 3), st.integers(1, 60), st.integers(0, 2**32))
     def test_no_place_is_lost_whoever_is_cancelled_whenever(
         self, concurrency: int, n_addresses: int, n_tasks: int, seed: int

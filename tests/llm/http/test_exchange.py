@@ -22,6 +22,7 @@ from mminstruct.llm.http.wire import Session
 from mminstruct.rows import Reason
 from support.llm_faults import Huge, refuse, send
 from support.llm_server import LlmServer, completion
+from support.patience import PATIENCE_S
 
 BODY = b'{"messages": [{"content": "Hello."}]}'
 JSON_VALUES = st.recursive(
@@ -76,7 +77,7 @@ class TestExchange:
         with pytest.raises(Broken, match="found a reply of over 16 MiB") as caught:
             await post(session, server.base_url)
         assert caught.value.reason is Reason.UNREADABLE_REPLY
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not huge.n_sent:  # the server notices a little later
                 await asyncio.sleep(0.01)
         assert huge.n_sent[0] < 2 * LARGEST_BODY  # what was taken, and what the sockets hold

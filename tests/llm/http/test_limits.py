@@ -132,7 +132,7 @@ class TestLevel:
         level.refused(sent_in)
         assert level.limit == 1
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(
         st.integers(1, 300),
         st.lists(

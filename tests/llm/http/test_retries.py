@@ -212,7 +212,7 @@ PHASES = st.lists(st.tuples(st.floats(0.1, 120), st.lists(KINDS, min_size=1, max
 
 
 class TestWhateverComes:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(PHASES, st.integers(1, 2), st.integers(1, 40), st.integers(1, 120), st.integers(0, 2**32))
     def test_the_run_ends_with_every_row_accounted_for(
         self,

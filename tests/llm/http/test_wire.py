@@ -14,6 +14,7 @@ import pytest
 from mminstruct.llm.http import wire
 from mminstruct.llm.http.response import ConnectionBroken
 from mminstruct.llm.http.wire import NoConnection, Session
+from support.patience import PATIENCE_S
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -94,7 +95,7 @@ async def test_after_a_timeout_the_late_response_is_nobodys() -> None:
     server = Server()
     async with listening(serve) as slow, listening(server.serve) as quick, Session() as session:
         with pytest.raises(TimeoutError):
-            await session.route(f"http://127.0.0.1:{slow}/v1", {}).post(b"{}", 0.05)
+            await session.route(f"http://127.0.0.1:{slow}/v1", {}).post(b"{}", 0.5)
         gate.set()
         assert (await session.route(f"http://127.0.0.1:{quick}/v1", {}).post(b"{}", 5)).body == b"{}"
 
@@ -109,11 +110,11 @@ async def test_a_cancelled_request_leaves_no_connection_behind() -> None:
 
     async with listening(serve) as port, Session() as session:
         task = asyncio.create_task(session.route(f"http://127.0.0.1:{port}/v1", {}).post(b"{}", 60))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not server.requests:
                 await asyncio.sleep(0.01)
 

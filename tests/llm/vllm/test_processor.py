@@ -26,7 +26,6 @@ pytest.importorskip("ray.data")
 pytest.importorskip("torch")  # Ray's stages import it, and transformers
 pytest.importorskip("transformers")
 pytestmark = [
-    pytest.mark.timeout(300),
     pytest.mark.filterwarnings("ignore"),  # Ray's own, of its processes and of pydantic's old spellings
 ]
 
