@@ -1,5 +1,5 @@
 # make demo      the whole pipeline on built-in photographs and models, into runs/demo
-# make test      all tests
+# make test      all tests, several at a time; make test TESTS="-n 0 tests/stages -k draw" some of them, one by one
 # make check     ruff, formatting, mypy
 # make install   only what `make demo` needs (no torch); the command is .venv/bin/mminstruct
 #
@@ -20,7 +20,7 @@ demo: .venv/installed
 	$(BIN)/mminstruct demo $(DEMO)
 
 test: .venv/installed-dev
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -16,7 +16,6 @@ from support.collection import make_collection, write_config
 from support.llm_server import LlmServer
 from support.object_store import BUCKET, object_store
 from support.patience import PATIENCE_S, wait_for
-from support.ray_cluster import simulated_cluster
 
 pytest.importorskip("moto")
 pytestmark = pytest.mark.timeout(3 * PATIENCE_S)
@@ -120,18 +119,3 @@ def test_it_is_looked_at_and_exported_as_any_other(
     assert len(rows) == status["stages"]["split"]["tables"]["07_samples"]
     story = mminstruct(collection, store, "show", where, rows[0]["id"], "--json").stdout
     assert json.loads(story)["id"] == rows[0]["id"]
-
-
-def test_a_cluster_shares_it(
-    collection: Path, store: dict[str, str], local: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("ray")
-    for name, value in store.items():  # the machines' own processes need it, not the command alone
-        monkeypatch.setenv(name, value)
-    where = f"s3://{BUCKET}/cluster"
-    with simulated_cluster(2) as cluster:
-        engine = f"engine={{kind: ray, address: '{cluster.address}', workers: 2}}"
-        mminstruct(
-            collection, store, "run", "config.yaml", "--run-dir", where, "-o", "replies=replies-cluster", "-o", engine
-        )
-    assert ids(collection, store, where) == local

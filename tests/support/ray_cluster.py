@@ -37,8 +37,8 @@ def simulated_cluster(n_nodes: int) -> Iterator[SimulatedCluster]:
 
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100_000_000}
     cluster: Any = Cluster()
-    _add_node(cluster, **head)
     try:
+        _add_node(cluster, **head)
         found = SimulatedCluster(str(cluster.address), cluster)
         for _ in range(n_nodes):
             found.add_node()
