@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Response
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Response, Route
     from starlette.applications import Starlette
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -30,7 +30,7 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 20_000  # of every wait; a busy machine is no fault of a page
+PATIENCE_MS = 120_000  # of every wait; a busy machine is no fault of a page
 NARROW, WIDE = 390, 1600
 """Widths in CSS pixels at which every view must work."""
 
@@ -61,7 +61,9 @@ def chromium(*arguments: str) -> Iterator[Browser]:
         pytest.skip(f"no Chromium at {CHROMIUM}")
     playwright.expect.set_options(timeout=PATIENCE_MS)
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=[*_ARGUMENTS, *arguments])
+        browser = started.chromium.launch(
+            executable_path=str(CHROMIUM), args=[*_ARGUMENTS, *arguments], timeout=PATIENCE_MS
+        )
         yield browser
         browser.close()
 
@@ -115,6 +117,8 @@ def watched_page(
     )
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
+    # Chromium needs a moment to begin to intercept: the first route of a test would come too late for the next key.
+    page.route("**/intercepted-from-the-start", lambda route: route.abort())
     errors = Errors(expected=refused)
     errors.watch(page)
     try:
@@ -129,3 +133,10 @@ def assert_fits(page: Page) -> None:
     """Fail where the page can be scrolled sideways."""
     widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert widths[0] <= widths[1], f"the page is {widths[0]} pixels wide in a window of {widths[1]}"
+
+
+def held_back(page: Page, routes: list[Route]) -> Route:
+    """Return the last request that a test holds back, once there is one: the page may ask a moment later."""
+    while not routes:
+        page.wait_for_timeout(10)  # in which Playwright hands it over
+    return routes[-1]

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
 from mminstruct.errors import RunError
 from mminstruct.web.explore.background import Background, Told
-
-
-def until(reached: Callable[[], bool]) -> None:
-    """Wait for it; the test's own timeout ends a wait in vain."""
-    while not reached():
-        time.sleep(0.001)
+from support.patience import PATIENCE_S, wait_for
 
 
 class Work:
@@ -32,20 +25,20 @@ class Work:
     def make(self, told: Told) -> str:
         self.n += 1
         told(0.5)
-        assert self.go.wait(30)
+        assert self.go.wait(PATIENCE_S)
         if self.error:
             raise self.error
         return f"made of {self.state}"
 
     def finish(self) -> None:
         self.go.set()
-        until(lambda: self.background.status()["state"] != "computing")
+        wait_for(lambda: self.background.status()["state"] != "computing")
 
 
 def test_it_is_begun_once_and_tells_how_far_it_is() -> None:
     work = Work()
     assert work.background.look() is None
-    until(lambda: work.background.status()["progress"] == 0.5)
+    wait_for(lambda: work.background.status()["progress"] == 0.5)
     assert work.background.look() is None
     assert work.background.status() == {"state": "computing", "progress": 0.5, "why": ""}
     work.finish()
@@ -63,7 +56,7 @@ def test_the_old_one_is_there_until_the_new_one_is() -> None:
     assert work.background.look() == "made of first"
     assert work.background.status()["state"] == "ready"
     work.go.set()
-    until(lambda: work.background.look() == "made of second")
+    wait_for(lambda: work.background.look() == "made of second")
     assert work.n == 2
 
 
@@ -77,7 +70,7 @@ def test_an_error_of_the_user_s_is_told_and_tried_again_on_demand() -> None:
     assert work.n == 1
     work.error = None
     work.background.look(again=True)
-    until(lambda: work.background.status()["state"] == "ready")
+    wait_for(lambda: work.background.status()["state"] == "ready")
     assert work.n == 2
 
 

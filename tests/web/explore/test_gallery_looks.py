@@ -47,6 +47,7 @@ def test_both_widths_and_themes(browser: Browser, address: str, tmp_path: Path, 
 def test_tab_goes_through_everything_and_is_seen(browser: Browser, address: str) -> None:
     with watched_page(browser, f"{address}/gallery?q=zeppelin") as page:
         expect(page.locator(".cards > article")).to_have_count(1)
+        expect(page.locator(".chip")).to_have_count(1)  # the filters are there, too
         page.keyboard.press("Tab")
         expect(page.locator(".skip")).to_be_focused()
         expect(page.locator(".skip")).to_be_in_viewport()
@@ -68,6 +69,7 @@ def test_tab_goes_through_everything_and_is_seen(browser: Browser, address: str)
 def test_the_keys_are_listed_and_work(browser: Browser, address: str) -> None:
     with watched_page(browser, f"{address}/gallery?status=kept", refused=NO_PICTURE) as page:
         expect(page.locator(".cards > article")).to_have_count(60)
+        expect(page.locator(".chip")).to_have_count(1)  # the filters are there, too
         page.keyboard.press("?")
         shown = page.get_by_role("dialog", name="Keys")
         expect(shown).to_contain_text("Next page")

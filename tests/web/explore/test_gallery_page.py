@@ -132,6 +132,7 @@ def test_a_link_keeps_the_state(browser: Browser, address: str) -> None:
         page.get_by_label("Sort by").select_option("Longest answer first")
         page.get_by_role("searchbox").fill("gulls")
         expect(page).to_have_url(re.compile("q=gulls"))
+        expect(page.locator(".cards:not([aria-busy])")).to_be_visible()
         expect(total(page)).to_have_text(re.compile("of 81 rows"))
         link, told, shown = page.url, total(page).inner_text(), ids(page)
     with watched_page(browser, link, refused=NO_PICTURE) as page:

@@ -161,7 +161,6 @@ def _n_answers(run: GoingRun) -> int:
     return int(told["n_done"]) if told.get("stage") == "answer" else 0
 
 
-@pytest.mark.timeout(300)
 def test_a_run_that_goes_on_is_killed_and_goes_on(tmp_path: Path) -> None:
     with going_run(tmp_path) as run:
         found = answering(run)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from support.browser import chromium, watched_page
+from support.patience import PATIENCE_S
 
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("sklearn")
@@ -15,7 +16,8 @@ from playwright.sync_api import expect
 
 def test_without_webgl_the_page_says_so_and_shows_the_list(address: str) -> None:
     with chromium("--disable-3d-apis") as browser, watched_page(browser, f"{address}/map") as page:
-        expect(page.get_by_role("heading", name="This browser cannot draw the map")).to_be_visible(timeout=120_000)
+        heading = page.get_by_role("heading", name="This browser cannot draw the map")
+        expect(heading).to_be_visible(timeout=1000 * PATIENCE_S)
         expect(page.locator(".stage .notice")).to_contain_text("hardware acceleration")
         expect(page.locator(".view-tools")).to_be_hidden()
         expect(page.locator(".list tbody tr")).to_have_count(6)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from mminstruct.web.explore.library import RunExplorer
 from mminstruct.web.explore.search import Search
 from mminstruct.web.explore.search_words import read_terms
 from support.explored_run import N_IMAGES, ROWS
+from support.patience import wait_for
 
 TYPED = [
     "zeppelin", "ZEPPELIN", "zep*", '"zeppelin hums"', '"hums zeppelin"', "boat quay", '"boat 7"', "boat*",
@@ -35,11 +35,7 @@ def explored(run: Path, indexed: bool = True) -> Iterator[RunExplorer]:
 
 
 def wait_for_index(explorer: RunExplorer) -> None:
-    for _ in range(600):
-        if explorer.search.status()["ready"]:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the index is not ready after a minute")
+    wait_for(lambda: explorer.search.status()["ready"])
 
 
 def found(explorer: RunExplorer, typed: str) -> set[int]:

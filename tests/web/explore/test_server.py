@@ -16,6 +16,7 @@ from mminstruct.errors import MissingExtraError, MMInstructError
 from mminstruct.web.explore import server
 from mminstruct.web.explore.server import address_of, listen, require_packages
 from support.http_asking import ask
+from support.patience import PATIENCE_S
 
 
 class TestListen:
@@ -65,7 +66,7 @@ class TestCommand:
             assert ask(address[0], "/gallery").status == 200
         finally:
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0 and errors == ""
 
     def test_another_host_is_printed_with_its_token(self, explored_run: Path) -> None:
@@ -82,7 +83,7 @@ class TestCommand:
             assert ask(address, "/", {"token": found[2]}).status == 303
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE_S)
 
     def test_a_folder_that_is_neither_is_told(self, tmp_path: Path) -> None:
         told = subprocess.run(command(str(tmp_path), "--port", "0"), capture_output=True, text=True, check=False)

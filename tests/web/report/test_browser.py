@@ -18,8 +18,6 @@ from support.sample_report import sample_report
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-_PATIENCE_MS = 120_000  # on a machine that has much else to do: five megabytes of script are read and run
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -40,10 +38,9 @@ def pages(run_report: RunReport, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def opened(browser: Browser, file: Path, width: int = WIDE, dark: bool = False) -> Iterator[Page]:
     """Open a page with all its figures; it must have asked for nothing but the pictures inside of it."""
     with watched_page(browser, "about:blank", width=width, dark=dark) as page:
-        page.set_default_timeout(_PATIENCE_MS)
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(file.as_uri(), timeout=_PATIENCE_MS)
+        page.goto(file.as_uri())
         page.wait_for_selector("html[data-drawn]")
         yield page
         assert {url for url in asked if not url.startswith("data:")} == {file.as_uri()}

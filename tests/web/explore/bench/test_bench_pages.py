@@ -13,6 +13,7 @@ from mminstruct.bench.report.writing import write_report
 from mminstruct.bench.trust.votes import load_votes
 from support.browser import NARROW, WIDE, assert_fits, watched_page
 from support.judged_benchmark import INJECTION, MODELS
+from support.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("evalica")
 from playwright.sync_api import expect
-
-expect.set_options(timeout=20_000)  # milliseconds; a machine at work on other things takes its time
 
 BROKEN = ("/thumb/q2", "/picture/q2")
 """Its file is no sound image: the page shows a placeholder with the reason, and Chromium logs the refusal."""
@@ -49,7 +48,7 @@ def enter_arena(page: Page, name: str = "anna") -> None:
 
 def wait_for_figures(page: Page) -> None:
     """Wait until the leaderboard is computed: bootstrap rounds, after the first import of what does them."""
-    expect(page.locator("main.leaderboard h1")).to_be_visible(timeout=90_000)
+    expect(page.locator("main.leaderboard h1")).to_be_visible(timeout=1000 * PATIENCE_S)
 
 
 def headings(page: Page) -> list[str]:
@@ -97,6 +96,7 @@ class TestLeaderboard:
             expect(page.locator("#filter-model")).to_have_value(MODELS[0])
 
 
+_PLACES = "found => found.map(each => each.getBoundingClientRect()).map(box => [box.x, box.y])"
 _ACROSS = "circles => circles.map(circle => circle.getAttribute('cx'))"
 
 
@@ -127,9 +127,9 @@ class TestQuestions:
                 for pair in ((MODELS[2], MODELS[0]), (MODELS[0], MODELS[2]))
             ]
             expect(orders.locator("pre")).to_have_text(replies)
-            boxes = [box for box in (each.bounding_box() for each in orders.all()) if box]
-            assert boxes[0]["y"] == boxes[1]["y"]
-            assert boxes[0]["x"] < boxes[1]["x"]
+            left, right = orders.evaluate_all(_PLACES)  # at one time: a picture above may still come
+            assert left[1] == right[1]
+            assert left[0] < right[0]
 
     def test_with_keys_alone(self, browser: Browser, address: str) -> None:
         with watched_page(browser, f"{address}/questions", refused=BROKEN) as page:
@@ -140,6 +140,7 @@ class TestQuestions:
             expect(page.locator(".story .badge").first).to_have_text("Question q1")
             page.keyboard.press("k")
             expect(page.locator(".list > li[aria-current]")).to_have_attribute("data-id", "q0")
+            expect(page.locator(".story .badge").first).to_have_text("Question q0")
             before = page.locator(".contest .answer h3 bdi").all_inner_texts()
             page.keyboard.press("p")
             expect(page.locator(".contest .answer h3 bdi")).not_to_have_text(before)

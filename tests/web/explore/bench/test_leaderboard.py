@@ -16,6 +16,7 @@ from mminstruct.bench.report.summary import summarize
 from mminstruct.bench.report.writing import write_report
 from support.explorer_api import Api
 from support.judged_benchmark import MODELS, judge_at_random
+from support.patience import PATIENCE_S, wait_for
 
 pytest.importorskip("evalica")
 pytest.importorskip("starlette")
@@ -78,7 +79,7 @@ class TestSummary:
 
         def slow(data: Any) -> Report:
             calls.append(threading.Event())
-            assert calls[-1].wait(30)
+            assert calls[-1].wait(PATIENCE_S)
             return summarize(data)
 
         monkeypatch.setattr(leaderboard, "summarize", slow)
@@ -88,10 +89,9 @@ class TestSummary:
         summary = leaderboard.Summary(BenchExplorer(benchmark.path))
         assert summary.newest(0.0) == (None, False)
         assert summary.newest(0.0) == (None, False)
-        while not calls:
-            time.sleep(0.01)
+        wait_for(lambda: len(calls) == 1)
         calls[0].set()
-        report, is_current = summary.newest(30.0)
+        report, is_current = summary.newest(PATIENCE_S)
         assert is_current
         assert report is summary.newest(0.0)[0]
         assert len(calls) == 1
@@ -101,16 +101,14 @@ class TestSummary:
     ) -> None:
         summary = leaderboard.Summary(BenchExplorer(benchmark.path))
         summary.newest(0.0)
-        while not calls:
-            time.sleep(0.01)
+        wait_for(lambda: len(calls) == 1)
         calls[0].set()
-        old, _ = summary.newest(30.0)
+        old, _ = summary.newest(PATIENCE_S)
         judge_at_random(benchmark, "third", MODELS, first_bias=0.0, n_unread=0, seed=3)
         assert summary.newest(0.0) == (old, False)
-        while len(calls) < 2:
-            time.sleep(0.01)
+        wait_for(lambda: len(calls) == 2)
         calls[1].set()
-        new, is_current = summary.newest(30.0)
+        new, is_current = summary.newest(PATIENCE_S)
         assert is_current
         assert new is not None
         assert old is not None

@@ -2,7 +2,7 @@
 
 import { labelOf } from "./filters.js";
 import { element, fill } from "./shell.js";
-import { FILTERS } from "./place.js";
+import { FILTERS, here } from "./place.js";
 import { words } from "./words/filters.js";
 
 const RANGED = /^(score|words)_(min|max)$/;
@@ -11,8 +11,9 @@ const RANGED = /^(score|words)_(min|max)$/;
 export function drawChips(place, facets, filters, change) {
   const chips = FILTERS.flatMap((name) =>
     filters.getAll(name).map((value) => {
-      const others = filters.getAll(name).filter((one) => one !== value);
-      return chip(textOf(name, value, facets), () => change({ [name]: others }));
+      // By the address, not by what is drawn: an earlier click may still wait for its answer.
+      const others = () => here().getAll(name).filter((one) => one !== value);
+      return chip(textOf(name, value, facets), () => change({ [name]: others() }));
     }),
   );
   const all = () => change(Object.fromEntries(FILTERS.map((name) => [name, null])));

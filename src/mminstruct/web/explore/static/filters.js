@@ -2,6 +2,7 @@
 
 import { readable } from "./badges.js";
 import { element, fill, number } from "./shell.js";
+import { here } from "./place.js";
 import { drawRange } from "./range.js";
 import { words } from "./words/filters.js";
 
@@ -55,7 +56,8 @@ function line(name, value, most, chosen, change) {
   const ticked = chosen.includes(value.value);
   const box = element("input", { type: "checkbox", checked: ticked, dataset: { focus: `${name}:${value.value}` } });
   box.addEventListener("change", () => {
-    const others = chosen.filter((one) => one !== value.value);
+    // By the address, not by what is drawn: an earlier tick may still wait for its counts.
+    const others = here().getAll(name).filter((one) => one !== value.value);
     change({ [name]: box.checked ? [...others, value.value] : others });
   });
   const label = labelOf(name, value);

@@ -106,7 +106,9 @@ function nothing(filters, total) {
 const button = (text, act) => element("button", { type: "button", onclick: act }, text);
 
 async function loadFilters(filters, signal) {
-  const change = (changes) => go(changed(here(), changes));
+  // With what stands in the search field: it may have been typed a moment ago, and not be searched for yet.
+  const change = (changes) => go(changed(here(), { q: parts.search.value.trim() || null, ...changes }));
+  countedFor = null; // until they are drawn: who goes back before that must not keep a box that is ticked
   try {
     const facets = await api("/api/facets", { query: filters, signal });
     countedFor = filters.toString();
@@ -141,11 +143,13 @@ async function neighbour(id, step) {
   if (at < 0) return undefined; // its neighbours are on no page that is known
   const index = at + step;
   const query = here();
+  if (query.get("sample") !== id) return undefined; // closed, or another is open by now
   if (shown.items[index]) return go(changed(query, { sample: shown.items[index].id }), { replace: true });
   const page = shown.page + step;
   if (page < 0 || page >= shown.nPages) return undefined;
   const other = changed(query, { page: page || null });
   const found = await api("/api/items", { query: changed(other, { size: SIZE, page, sample: null }) });
+  if (here().toString() !== query.toString()) return undefined;
   return go(changed(other, { sample: found.items.at(step > 0 ? 0 : -1)?.id ?? null }), { replace: true });
 }
 

@@ -12,6 +12,7 @@ const WAIT_MS = 1000; // between two looks whether figures that take long are th
 const about = await openShell("leaderboard", words.title);
 main().classList.add("leaderboard");
 let found = null;
+let drawn = null; // the answer that stands there, as JSON
 window.addEventListener("popstate", () => found?.report && draw(found));
 load();
 
@@ -19,11 +20,15 @@ async function load() {
   try {
     found = await api("/api/leaderboard");
   } catch (error) {
+    drawn = null;
     fill(main(), problem(error, load));
     return;
   }
-  if (found.report) draw(found);
-  else fill(main(), element("p", { class: "waiting soft", role: "status" }, words.computing));
+  if (JSON.stringify(found) !== drawn) {
+    drawn = JSON.stringify(found); // what is unfolded stays so while newer figures are computed
+    if (found.report) draw(found);
+    else fill(main(), element("p", { class: "waiting soft", role: "status" }, words.computing));
+  }
   if (found.state === "computing") setTimeout(load, WAIT_MS);
 }
 

@@ -45,11 +45,12 @@ function choose(which) {
 
 /** Draws what the address says. */
 async function show() {
-  const asked = here();
-  const which = MAPS.includes(asked.get("map")) ? asked.get("map") : MAPS[0];
+  const which = MAPS.includes(here().get("map")) ? here().get("map") : MAPS[0];
   if (which !== state.which && !(await load(which))) return;
+  if (!state.map) return; // it is on its way, and drawn once it is here
   const colours = Object.keys(state.map.colours).concat(state.map.score ? ["score"] : []);
-  const colour = colours.includes(asked.get("colour")) ? asked.get("colour") : colours[0];
+  const asked = here().get("colour"); // by now
+  const colour = colours.includes(asked) ? asked : colours[0];
   fill(
     parts.colour,
     colours.map((name) => element("option", { value: name, selected: name === colour }, words.colours[name])),
@@ -65,6 +66,7 @@ async function load(which, again = false) {
   state.stopped = new AbortController();
   Object.assign(state, { which, map: null, colour: null });
   clear();
+  delete parts.stage.dataset.drawn;
   for (const tab of parts.tabs.children) tab.setAttribute("aria-selected", String(tab.dataset.which === which));
   fill(parts.about, words.about[which]);
   for (const place of [parts.total, parts.legend, parts.list, parts.colour]) fill(place);
@@ -76,7 +78,7 @@ async function load(which, again = false) {
       state.stopped.signal,
       again,
     );
-    if (!map) return false;
+    if (!map || state.which !== which) return false;
     state.map = map;
   } catch (error) {
     if (error.name !== "AbortError") notice(problem(error, () => retry()));
@@ -119,7 +121,7 @@ function notice(...content) {
 
 /** Colours the points and fills the legend. */
 async function paint() {
-  const { map, colour } = state;
+  const { which, map, colour } = state;
   const shades =
     colour === "score"
       ? ofScore(map)
@@ -135,7 +137,7 @@ async function paint() {
     return notice(emptyNotice(words.noWebGL, words.noWebGLWhy));
   }
   await plot.draw(map, shades, largeOnes(map), shownOnes());
-  parts.stage.dataset.drawn = state.which; // tests and screenshots wait for this
+  if (state.map === map) parts.stage.dataset.drawn = which; // tests and screenshots wait for this
 }
 
 function ofScore(map) {
@@ -199,6 +201,7 @@ function hover(point) {
 }
 
 function click(point) {
+  if (!state.map) return; // the points of the map before are still seen
   if (state.which === "samples") openOne(point);
   else chosen([point]);
 }
@@ -214,6 +217,7 @@ function openCentral() {
 }
 
 function chosen(points) {
+  if (!state.map) return;
   state.chosen = points;
   drawChosen(parts.chosen, state, { clear, toGallery });
 }

@@ -37,7 +37,9 @@ export function makePlot(canvas, on) {
     spatialIndexUseWorker: false,
     actionKeyMap: { lasso: "shift" },
   });
-  let drawn = null; // the map whose points are in the plot
+  let wanted = null; // the map that is to be in the plot
+  let drawn = null; // the same, once its points are; null until then
+  let turn = Promise.resolve(); // the last draw: the library refuses another before it has its frame
   let shownOnes = null; // which of them, null for all
   let fitting = null; // the view that shows all in this size of canvas
   let byLasso = false;
@@ -45,8 +47,8 @@ export function makePlot(canvas, on) {
   plot.subscribe("pointout", () => on.hover(null));
   plot.subscribe("lassoStart", () => (byLasso = true));
   plot.subscribe("select", ({ points }) => {
-    if (points.length === 1 && !byLasso) on.click(points[0]);
-    else on.chosen(points);
+    if (drawn && points.length === 1 && !byLasso) on.click(points[0]);
+    else if (drawn) on.chosen(points);
     byLasso = false;
   });
   plot.subscribe("deselect", () => on.cleared());
@@ -60,11 +62,22 @@ export function makePlot(canvas, on) {
   }).observe(canvas.parentElement);
 
   /** Draws a map's points; `shades` {z, kind, colours} are their colours, `large` says which are to stand out. */
-  async function draw(map, shades, large, shown) {
+  function draw(map, shades, large, shown) {
+    wanted = map;
+    if (drawn !== map) drawn = null; // its points may still be seen, but are no longer those that are asked about
+    shownOnes = shown;
+    return inTurn(() => wanted === map && drawNow(map, shades, large));
+  }
+
+  /** Does `act` after all that was to be drawn before, whether that went well or not. */
+  function inTurn(act) {
+    turn = turn.catch(() => {}).then(act);
+    return turn;
+  }
+
+  async function drawNow(map, shades, large) {
     const size = SIZES.find(([most]) => map.n <= most)[1];
     const sameplace = drawn === map;
-    if (!sameplace) drawn = null;
-    shownOnes = shown;
     plot.set({
       colorBy: "valueA",
       pointColor: shades.colours,
@@ -76,10 +89,11 @@ export function makePlot(canvas, on) {
       {
         zDataType: shades.kind,
         wDataType: "categorical",
-        filter: shown ?? undefined,
+        filter: shownOnes ?? undefined,
         spatialIndex: sameplace ? plot.get("spatialIndex") : undefined,
       },
     );
+    if (wanted !== map) return;
     drawn = map;
     if (!sameplace) whole();
   }
@@ -109,7 +123,7 @@ export function makePlot(canvas, on) {
 
   /** The point nearest to the middle of the view; null where none is in view. */
   function central() {
-    const { width, height } = canvas.getBoundingClientRect();
+    const { width, height } = place();
     let best = null;
     let least = Infinity;
     eachInView((point, x, y) => {
@@ -129,24 +143,25 @@ export function makePlot(canvas, on) {
   /** Calls `act` with each point in view, and where it is in pixels. */
   function eachInView(act) {
     if (!drawn) return;
-    const { width, height } = canvas.getBoundingClientRect();
-    const [across, down] = placers();
+    const { width, height, at: placed } = place();
     for (let at = 0; at < (shownOnes?.length ?? drawn.n); at += 1) {
       const point = shownOnes ? shownOnes[at] : at;
-      const [x, y] = [across(point), down(point)];
+      const [x, y] = placed(point);
       if (x >= 0 && x <= width && y >= 0 && y <= height) act(point, x, y);
     }
   }
 
-  /** Functions from a point to its pixels, from where the library puts two of them: it is linear on each axis. */
-  function placers() {
-    const ends = [drawn.x, drawn.y].map(endsOf);
-    return ends.map(([low, high], axis) => {
-      const [from, to] = [low, high].map((point) => plot.getScreenPosition(point)[axis]);
-      const values = axis ? drawn.y : drawn.x;
-      const slope = values[high] === values[low] ? 0 : (to - from) / (values[high] - values[low]);
-      return (point) => from + slope * (values[point] - values[low]);
-    });
+  /**
+   * The size of the view, and `at(point)`: where it is, in pixels. The library's own function has the width and height
+   * of now, but the shape of the last frame: after a resize it is wrong until the next one.
+   */
+  function place() {
+    const [width, height, view] = ["width", "height", "cameraView"].map((name) => plot.get(name));
+    const at = (point) => [
+      (width + height * (view[0] * drawn.x[point] + view[12])) / 2,
+      (height - height * (view[5] * drawn.y[point] + view[13])) / 2,
+    ];
+    return { width, height, at };
   }
 
   return {
@@ -155,7 +170,7 @@ export function makePlot(canvas, on) {
     zoom,
     whole,
     central,
-    screenPosition: (point) => plot.getScreenPosition(point),
+    screenPosition: (point) => (drawn ? place().at(point) : null),
     inView,
     select: (points) => plot.select(points, { preventEvent: true }),
     deselect: () => plot.deselect({ preventEvent: true }),
@@ -163,7 +178,7 @@ export function makePlot(canvas, on) {
     setLasso: (active) => plot.set({ mouseMode: active ? "lasso" : "panZoom" }),
     show(points) {
       shownOnes = points;
-      return points ? plot.filter(points) : plot.unfilter();
+      return inTurn(() => (shownOnes ? plot.filter(shownOnes) : plot.unfilter()));
     },
     dress: () =>
       plot.set({
@@ -173,15 +188,6 @@ export function makePlot(canvas, on) {
         backgroundColor: colourOf("--surface"),
       }),
   };
-}
-
-function endsOf(values) {
-  let [low, high] = [0, 0];
-  for (let at = 1; at < values.length; at += 1) {
-    if (values[at] < values[low]) low = at;
-    if (values[at] > values[high]) high = at;
-  }
-  return [low, high];
 }
 
 /** What a colour of shell.css is now, as numbers that WebGL takes. */

@@ -17,6 +17,7 @@ const OF_QUESTION = ["id", "left", "right"];
 const about = await openShell("questions", words.title);
 const parts = layOut();
 let listed = null; // the query of the list that stands there
+let asked = null; // the query of the question that was asked for last
 let opened = null; // the query of the question that stands there
 let story = null; // what GET /api/questions/{id} said
 
@@ -30,7 +31,7 @@ bindKeys([
 
 function layOut() {
   const search = element("input", { type: "search", "aria-label": words.search, placeholder: words.search, maxlength: 500 });
-  search.addEventListener("input", debounced(() => change({ q: search.value.trim() || null }), 250));
+  search.addEventListener("input", debounced(() => change({}), 250));
   const filters = element("details", { class: "filters" });
   filters.open = matchMedia("(min-width: 960px)").matches;
   const fields = element("div", { class: "fields" });
@@ -56,7 +57,8 @@ function set(query, changes) {
   return made;
 }
 
-const change = (changes) => go(set(here(), changes));
+// With what stands in the search field: it may have been typed a moment ago, and not be searched for yet.
+const change = (changes) => go(set(here(), { q: parts.search.value.trim() || null, ...changes }));
 const filtersOf = (query) => new URLSearchParams([...query].filter(([name]) => FILTERS.includes(name)));
 
 function show() {
@@ -99,29 +101,31 @@ async function showStory(query) {
   const id = query.get("id");
   for (const item of parts.list.querySelectorAll("[data-id]")) mark(item, item.dataset.id === id);
   if (id === null) {
-    opened = story = null;
+    asked = opened = story = null;
     fill(parts.story, emptiness(words.choose, words.chooseWhy));
     return;
   }
   const wanted = set(query, { page: null, left: null, right: null }).toString();
-  if (opened !== wanted && !(await loadStory(query, id, wanted))) return;
+  const isOnItsWay = asked === wanted;
+  asked = wanted;
+  if (opened !== wanted && (isOnItsWay || !(await loadStory(query, id, wanted)))) return;
   drawQuestion(parts.story, story, { query: here(), step, back: () => go(set(here(), { id: null, left: null, right: null })), choose: choosePair });
 }
 
 /** Whether the question that is asked for is the one that has come. */
 async function loadStory(query, id, wanted) {
-  const isOther = new URLSearchParams(opened ?? "").get("id") !== id;
-  opened = wanted;
   try {
     const found = await api(`/api/questions/${encodeURIComponent(id)}`, { query: filtersOf(query) });
-    if (opened !== wanted) return false;
+    if (asked !== wanted) return false;
     story = found;
   } catch (error) {
-    if (opened !== wanted) return false;
-    opened = story = null;
+    if (asked !== wanted) return false;
+    asked = opened = story = null;
     fill(parts.story, problem(error, show));
     return false;
   }
+  const isOther = new URLSearchParams(opened ?? "").get("id") !== id;
+  opened = wanted;
   if (isOther) window.scrollTo({ top: 0 });
   return true;
 }

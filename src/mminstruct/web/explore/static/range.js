@@ -5,13 +5,18 @@ import { words } from "./words/filters.js";
 
 const STEPS = { score: 0.01, words: 1 };
 const HEIGHT = 36; // of the histogram, in its own units; CSS stretches it
+const PAUSE_MS = 150; // an arrow key that is held down is one change
+
+const moved = new Map(); // name → {low, high}: set by hand, and not in the address yet
+const settle = Object.fromEntries(Object.keys(STEPS).map((name) => [name, debounced((act) => act(), PAUSE_MS)]));
 
 /** The fieldset of `name`, "score" or "words"; null where no row has one. `facet` is {min, max, bins}. */
 export function drawRange(name, facet, filters, change) {
   if (!facet?.bins?.length || facet.min === null) return null;
   const step = STEPS[name];
   const ends = { min: Math.floor(facet.min / step) * step, max: Math.ceil(facet.max / step) * step };
-  const chosen = {
+  // Counts that come while the hand moves draw the sliders anew: where the hand has set them.
+  const chosen = moved.get(name) ?? {
     low: Number(filters.get(`${name}_min`) ?? ends.min),
     high: Number(filters.get(`${name}_max`) ?? ends.max),
   };
@@ -20,37 +25,51 @@ export function drawRange(name, facet, filters, change) {
   const drawing = histogram(facet, bounds);
   const told = element("output", { class: "soft" });
   const [low, high] = ["low", "high"].map((end) => slider(name, end, bounds, step, chosen[end]));
-  const tell = () => {
-    const [from, to] = [Math.min(low.value, high.value), Math.max(low.value, high.value)];
-    told.value = words.range(shown(name, from), shown(name, to));
-    for (const bar of drawing.children)
-      bar.classList.toggle("out", bar.dataset.to < from - step / 2 || bar.dataset.from > to + step / 2);
-    low.setAttribute("aria-valuetext", shown(name, Number(low.value)));
-    high.setAttribute("aria-valuetext", shown(name, Number(high.value)));
-  };
-  const settled = debounced(() => {
-    const [from, to] = [Math.min(low.value, high.value), Math.max(low.value, high.value)];
-    // An end that is not moved is no filter: rows without a score stay.
-    change({
-      [`${name}_min`]: from > ends.min + step / 2 ? fixed(name, from) : null,
-      [`${name}_max`]: to < ends.max - step / 2 ? fixed(name, to) : null,
+  const tell = () => tellRange(name, low, high, told, drawing);
+  const settled = () => settle[name](() => take(name, ends, change));
+  for (const slide of [low, high]) {
+    slide.addEventListener("input", () => {
+      moved.set(name, { low: Number(low.value), high: Number(high.value) });
+      tell();
     });
-  }, 150); // an arrow key that is held down is one change
-  for (const end of [low, high]) {
-    end.addEventListener("input", tell);
-    end.addEventListener("change", settled);
+    slide.addEventListener("change", settled);
   }
   tell();
-  const legend = element("legend", {}, words.facets[name]);
+  if (moved.has(name)) settled(); // the mouse that held the old slider will not say that it let go
   return element(
     "fieldset",
     { class: "facet range" },
-    legend,
+    element("legend", {}, words.facets[name]),
     told,
     drawing,
     element("div", { class: "sliders" }, low, high),
   );
 }
+
+/** Writes the range beside the sliders, and greys what is outside of it. */
+function tellRange(name, low, high, told, drawing) {
+  const { from, to } = inOrder({ low: Number(low.value), high: Number(high.value) });
+  told.value = words.range(shown(name, from), shown(name, to));
+  const half = STEPS[name] / 2;
+  for (const bar of drawing.children)
+    bar.classList.toggle("out", bar.dataset.to < from - half || bar.dataset.from > to + half);
+  low.setAttribute("aria-valuetext", shown(name, Number(low.value)));
+  high.setAttribute("aria-valuetext", shown(name, Number(high.value)));
+}
+
+/** Makes filters of what the hand has set; an end that is not moved is none: rows without a score stay. */
+function take(name, ends, change) {
+  if (!moved.has(name)) return;
+  const { from, to } = inOrder(moved.get(name));
+  const half = STEPS[name] / 2;
+  moved.delete(name);
+  change({
+    [`${name}_min`]: from > ends.min + half ? fixed(name, from) : null,
+    [`${name}_max`]: to < ends.max - half ? fixed(name, to) : null,
+  });
+}
+
+const inOrder = ({ low, high }) => ({ from: Math.min(low, high), to: Math.max(low, high) });
 
 function slider(name, end, bounds, step, value) {
   return element("input", {

@@ -13,6 +13,7 @@ import { read, write } from "./kept_here.js";
 import { words } from "./words/review.js";
 
 const NAME = "mminstruct-reviewer";
+const OUTBOX_WAIT_MS = 4000; // for what an earlier visit left unsent, before the first row is asked for without it
 const KEYS = { keep: "k", drop: "d", edit: "e", undo: "u", note: "n", previous: "ArrowLeft", next: "ArrowRight" };
 
 const about = await openShell("review", words.title);
@@ -26,6 +27,9 @@ let [parts, outbox, queue] = [null, null, null];
 let current = null; // the row that stands there
 let texts = null; // its place
 let editing = false;
+let arrivals = 0; // how often a row was asked for: a newer one voids those before it
+let leaving = false; // another row is on its way: no key decides about the one that stands there
+let nDecided = 0; // decisions and undos of this page
 let settled = Promise.resolve(); // when the last decision has got its answer
 
 if (!about.writable) fill(main(), emptiness(words.readOnly, words.readOnlyWhy));
@@ -41,7 +45,7 @@ async function open() {
     window.addEventListener("popstate", begin);
     window.addEventListener("beforeunload", (event) => editing && event.preventDefault());
     if (!location.search) await beginWithKept();
-    if (outbox.n()) outbox.tryNow();
+    if (outbox.n()) await Promise.race([outbox.tryNow(), new Promise((go) => setTimeout(go, OUTBOX_WAIT_MS))]);
     if (read(NAME)) await begin();
     else rename();
   } catch (error) {
@@ -69,27 +73,32 @@ async function beginWithKept() {
 
 /** Begins with what the address names. */
 async function begin() {
-  queue = openQueue(filtersOf(here()), (id) => Boolean(decidedHere.get(id)), () => !outbox.n());
+  queue = openQueue(filtersOf(here()), (id) => Boolean(decidedHere.get(id)), () => (outbox.n() ? null : nDecided));
   await arrive(() => queue.first(here().get("at")));
 }
 
-/** Shows the row that `find` finds; what fails is told, and can be tried again. */
+/** Shows what `find` finds, unless another row is asked for meanwhile. What fails is told, and can be tried again. */
 async function arrive(find) {
+  const arrival = (arrivals += 1);
+  leaving = true;
   const decided = new Map(onTheirWay);
   try {
     const item = await find();
+    if (arrival !== arrivals) return;
     // What was on its way when the server was asked, or is now, the server's row may not have.
     if (item) show(onTheirWay.get(item.id) ?? decided.get(item.id) ?? item);
     else finish();
   } catch (error) {
+    if (arrival !== arrivals) return;
     current = null;
+    editing = leaving = false;
     fill(parts.row, problem(error, () => arrive(find)));
   }
 }
 
 function show(item) {
   current = item;
-  editing = false;
+  editing = leaving = false;
   history.replaceState(null, "", addressOf(changed(here(), { at: item.id })));
   texts = drawRow(parts.row, item, queue.story(item.id), () => current === item);
   redraw();
@@ -98,13 +107,15 @@ function show(item) {
 }
 
 function redraw() {
-  fill(parts.note, current && notes.get(current.id) ? words.noteWaits(notes.get(current.id)) : null);
+  // A note that is being typed stays, whatever comes from the server meanwhile.
+  if (!editing) fill(parts.note, current && notes.get(current.id) ? words.noteWaits(notes.get(current.id)) : null);
   parts.bar.hidden = !current;
   drawStatus(parts, { item: current, counts: queue.counts(), name: read(NAME), filters: filtersOf(here()), rename });
 }
 
 function finish() {
   current = null;
+  editing = leaving = false;
   history.replaceState(null, "", addressOf(changed(here(), { at: null })));
   fill(parts.row, nothingLeft(queue.counts()));
   redraw();
@@ -112,7 +123,7 @@ function finish() {
 
 /** Keeps a decision on the row that stands there, and shows the next one. */
 async function decide(decision, more = {}) {
-  if (!current) return;
+  if (!current || leaving) return;
   const item = current;
   const body = decisionOn(item, decision, more);
   const sent = (settled = outbox.send(body));
@@ -142,6 +153,7 @@ function take(item, body) {
   onTheirWay.set(item.id, item);
   past.push({ item, before, decision_id: body.decision_id });
   decidedHere.set(item.id, body.decision);
+  nDecided += 1;
   notes.delete(item.id);
   if (!before) move(1);
 }
@@ -179,18 +191,26 @@ async function undo() {
   item.sent = body.decision_id;
   onTheirWay.set(item.id, item);
   decidedHere.set(item.id, last.before?.decision ?? null);
+  nDecided += 1;
   if (!last.before) move(-1);
-  if (current !== item) {
-    queue.forget();
-    show(item);
-  } else drawTexts(texts, item);
+  arrivals += 1; // this row is the one to be seen, not one that is on its way
+  queue.forget();
+  if (current === item) stay();
+  else show(item);
   announce(words.said.undo);
   redraw();
   return settle(await sent, item, body);
 }
 
+/** Stays on the row that stands there, whose decision is no longer what it was. */
+function stay() {
+  leaving = false;
+  if (!editing) drawTexts(texts, current);
+  queue.prefetch(current.id, settled);
+}
+
 function edit() {
-  if (!current) return;
+  if (!current || leaving || editing) return;
   const item = current;
   editing = true;
   const leave = (typed) => {
@@ -207,23 +227,28 @@ function edit() {
 /** Sends an edit; what is wrong with it is told beside the fields, which stay open. */
 async function saveEdit(item, [instruction, answer], close) {
   const body = decisionOn(item, "edit", { instruction, answer });
+  leaving = true; // unless it is refused
   const result = await outbox.send(body);
-  if (result.state === "refused") return result.why;
+  if (result.state === "refused") {
+    leaving = false;
+    return result.why;
+  }
   drafts.delete(item.id);
   take(item, body);
-  close();
+  if (current === item) close();
   settle(result, item, body);
   announce(words.said.edit);
-  await arrive(() => queue.next(item.id));
+  if (current === item) await arrive(() => queue.next(item.id)); // else the reviewer has gone elsewhere meanwhile
   return "";
 }
 
 function note() {
-  if (!current) return;
+  if (!current || leaving || editing) return;
   const item = current;
   editing = true;
   const close = () => {
     editing = false;
+    drawTexts(texts, item); // a reply that came while the note was typed has not been drawn
     redraw();
   };
   const save = (text) => {

@@ -15,6 +15,7 @@ const REFUSED = [400, 404, 409, 413, 422]; // what would be refused again; all e
 export function openOutbox(runId, changed) {
   const prefix = `mminstruct-review:${runId}:`;
   const waiting = new Map(); // decision_id → what to call with what became of it
+  let nSent = 0;
   let sending = false;
   let timer = 0;
   let wait_ms = 1000;
@@ -26,7 +27,9 @@ export function openOutbox(runId, changed) {
 
   /** Keeps and sends a decision. `{state: "saved", reply}`, `{state: "refused", why}` or `{state: "waiting"}`. */
   function send(body) {
-    write(`${prefix}${Date.now().toString(36)}-${body.decision_id}`, JSON.stringify(body));
+    // The keys' order is that of the decisions, also within one millisecond.
+    const order = `${Date.now().toString(36)}-${String((nSent += 1)).padStart(6, "0")}`;
+    write(`${prefix}${order}-${body.decision_id}`, JSON.stringify(body));
     return new Promise((resolve) => {
       waiting.set(body.decision_id, resolve);
       flush();
@@ -70,9 +73,10 @@ export function openOutbox(runId, changed) {
     return "";
   }
 
+  /** Tries at once, and returns when all are sent or one has failed. */
   function tryNow() {
     wait_ms = 1000;
-    flush();
+    return flush();
   }
 
   return { send, tryNow, n: () => keysOf(prefix).length };

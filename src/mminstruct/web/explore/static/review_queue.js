@@ -6,21 +6,22 @@ const AHEAD = 3; // rows that wait
 
 /**
  * The rows under `filters` (URLSearchParams). `isDone(id)`: decided here, whether the server knows it yet or not;
- * `isSettled()`: the server knows all.
+ * `settledAt()`: how many decisions there were so far, null where the server does not know all of them.
  */
-export function openQueue(filters, isDone, isSettled) {
+export function openQueue(filters, isDone, settledAt) {
   const stories = new Map(); // id → promise of GET /api/items/ID
   let ahead = [];
+  let walk = 0; // raised where the rows that wait are let go of: what was asked for before is not for this walk
   let counts = null;
   let filling = null;
   // Who looks at decided rows (decision=drop, say) walks through all of them.
   const undecided = filters.getAll("decision").some((value) => value !== "none") ? null : 1;
 
   async function ask(query) {
-    const wasSettled = isSettled();
+    const before = settledAt();
     const found = await api("/api/review/next", { query: merged(filters, query) });
-    // While a decision is on its way the server may or may not have counted it; the page has.
-    if (!counts || (wasSettled && isSettled())) {
+    // Where a decision was on its way, the server may or may not have counted it; the page has.
+    if (!counts || (before !== null && before === settledAt())) {
       counts = { total: found.total, n_done: found.n_done, n_left: found.n_left };
     }
     return found.items;
@@ -34,14 +35,18 @@ export function openQueue(filters, isDone, isSettled) {
     return (await ask({ undecided, size: 1 }))[0] ?? null;
   }
 
-  /** The next row that is to be decided, null where none is left. */
+  /** The next row that is to be decided, null where none is left, or where another walk was begun meanwhile. */
   async function next(after) {
-    ahead = ahead.filter((item) => !isDone(item.id) && item.id !== after);
+    const own = walk;
+    ahead = toDecide(ahead, after);
     if (!ahead.length) await filling;
-    ahead = ahead.filter((item) => !isDone(item.id) && item.id !== after);
+    if (own !== walk) return null;
+    ahead = toDecide(ahead, after);
     if (!ahead.length) await refill(after);
-    return ahead.shift() ?? null;
+    return own === walk ? (ahead.shift() ?? null) : null;
   }
+
+  const toDecide = (items, after) => items.filter((item) => !isDone(item.id) && item.id !== after);
 
   /** The row right behind (step 1) or before (step -1) another one, decided or not. */
   async function beside(id, step) {
@@ -51,18 +56,22 @@ export function openQueue(filters, isDone, isSettled) {
 
   /** Lets go of the rows that wait: another row than the one before them is shown. */
   function forget() {
+    walk += 1;
     ahead = [];
   }
 
   /** Fetches what comes behind the row that is shown now, once `settled`, a promise, is. */
   function prefetch(after, settled) {
-    const begun = settled.then(() => (ahead.length > 1 ? null : refill(after)));
+    const own = walk;
+    const begun = settled.then(() => (own !== walk || ahead.length > 1 ? null : refill(after)));
     filling = begun.catch(() => {}); // asked again, and told, when it is needed
   }
 
   async function refill(after) {
+    const own = walk;
     const items = await ask({ after, undecided, size: AHEAD });
-    ahead = items.filter((item) => !isDone(item.id) && item.id !== after);
+    if (own !== walk) return;
+    ahead = toDecide(items, after);
     for (const item of ahead) {
       story(item.id).catch(() => {});
       if (item.image_id) new Image().src = `/picture/${encodeURIComponent(item.image_id)}`;

@@ -80,10 +80,15 @@ export function drawEditor(place, item, draft, save, leave) {
   const fields = [field("instruction", words.instruction, instruction, 2), field("answer", words.answer, answer, 12)];
   const fault = element("p", { class: "fault", role: "alert" });
   const typed = () => fields.map((one) => one.querySelector("textarea").value);
+  let saving = false; // one edit is saved once, however often the key is pressed, and cannot be left meanwhile
   const submit = async (event) => {
     event.preventDefault();
+    if (saving) return;
+    saving = true;
     fill(fault, await save(...typed()));
+    saving = false;
   };
+  const abandon = () => saving || leave(typed());
   const form = element(
     "form",
     { class: "edit", onsubmit: submit },
@@ -93,14 +98,14 @@ export function drawEditor(place, item, draft, save, leave) {
       "div",
       { class: "row" },
       element("button", { type: "submit", class: "primary" }, words.save, element("kbd", {}, words.saveKey)),
-      element("button", { type: "button", onclick: () => leave(typed()) }, words.leave, element("kbd", {}, words.leaveKey)),
+      element("button", { type: "button", onclick: abandon }, words.leave, element("kbd", {}, words.leaveKey)),
     ),
   );
   form.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
     else if (event.key === "Escape") {
       event.preventDefault();
-      leave(typed());
+      abandon();
     }
   });
   fill(place, form);
