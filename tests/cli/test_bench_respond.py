@@ -19,7 +19,7 @@ from mminstruct.cli import cli
 from mminstruct.cli.bench import respond as _command  # noqa: F401 - joins `cli`
 from mminstruct.errors import MMInstructError
 from support.llm_server import LlmServer, status
-from support.patience import PATIENCE_S
+from support.patience import PATIENCE_S, wait_for
 from support.questions import make_questions
 from support.tiny_llava import save_tiny_idefics, save_tiny_llava
 
@@ -73,14 +73,6 @@ def answered(folder: Benchmark, name: str) -> list[str]:
     return [json.loads(line)["question_id"] for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def wait_for(server: LlmServer, n_requests: int) -> None:
-    for _ in range(30_000):
-        if len(server.requests) >= n_requests:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{len(server.requests)} of {n_requests} requests came")
-
-
 class TestEndpoint:
     def test_from_the_first_call_to_the_last(self, folder: Benchmark, server: LlmServer) -> None:
         out, told = respond(folder, *endpoint(server, "--max-tokens", "40", "--max-side", "48"))
@@ -109,7 +101,7 @@ class TestEndpoint:
     def test_a_kill_loses_nothing_that_was_answered(self, folder: Benchmark, slow_server: LlmServer) -> None:
         options = endpoint(slow_server, "-o", "concurrency=2")
         process = start(folder, *options)
-        wait_for(slow_server, 8)
+        wait_for(lambda: len(slow_server.requests) >= 8)
         process.kill()
         process.communicate()
         n_kept = len(answered(folder, "org__vlm"))
@@ -122,7 +114,7 @@ class TestEndpoint:
     def test_ctrl_c_brings_home_what_is_in_flight(self, folder: Benchmark, slow_server: LlmServer) -> None:
         options = endpoint(slow_server, "-o", "concurrency=2")
         process = start(folder, *options, "--overwrite")
-        wait_for(slow_server, 6)
+        wait_for(lambda: len(slow_server.requests) >= 6)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130 and "Traceback" not in told

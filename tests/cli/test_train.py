@@ -3,7 +3,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from click.testing import CliRunner
 from mminstruct.cli import cli
 from mminstruct.cli import train as train_command  # noqa: F401 - joins `cli`
 from mminstruct.errors import ConfigError, SourceError
-from support.patience import PATIENCE_S
+from support.patience import PATIENCE_S, wait_for
 from support.tiny_training import row, tiny_recipe
 
 for package in ("transformers", "accelerate", "peft", "gguf", "tensorboardX", "matplotlib"):
@@ -50,9 +49,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(recipe: Path) -> None:
     command = [sys.executable, "-m", "mminstruct", "train", str(recipe), "-o", "finetune.epochs=4000"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     work = recipe.parent / "out/training/finetune"
-    while not (work / "metrics.jsonl").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
+    wait_for((work / "metrics.jsonl").exists, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130

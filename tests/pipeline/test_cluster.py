@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -21,7 +20,7 @@ from mminstruct.pipeline.tables import Folder
 from support.collection import make_collection, write_config
 from support.llm_server import LlmServer
 from support.object_store import BUCKET, object_store
-from support.patience import PATIENCE_S
+from support.patience import PATIENCE_S, wait_for
 from support.ray_cluster import SimulatedCluster, simulated_cluster, worker_processes
 
 for package in ("ray", "moto"):
@@ -80,14 +79,6 @@ def on(cluster: SimulatedCluster) -> list[str]:
 def rows(run: Path | str) -> list[object]:
     tables = Tables(Folder(str(run))).all()
     return [row for table in tables for row in (*table.rows(), *table.rejects())]
-
-
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def n_answered(folder: Path, name: str) -> int:

@@ -135,6 +135,20 @@ def assert_fits(page: Page) -> None:
     assert widths[0] <= widths[1], f"the page is {widths[0]} pixels wide in a window of {widths[1]}"
 
 
+def hold(page: Page, requests: str, first_only: bool = False) -> list[Route]:
+    """Let the requests of this address wait until the test lets them go on; they are in the list once they are made."""
+    held: list[Route] = []
+
+    def take(route: Route) -> None:
+        if first_only and held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(requests, take)
+    return held
+
+
 def held_back(page: Page, routes: list[Route]) -> Route:
     """Return the last request that a test holds back, once there is one: the page may ask a moment later."""
     while not routes:

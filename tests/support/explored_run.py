@@ -114,6 +114,8 @@ def _picture(number: int) -> bytes:
 
 
 ROWS = [Row(number, rank) for number in range(N_IMAGES) for rank in range(2)]
+NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHANGED) for kind in ("thumb", "picture"))
+"""The addresses of pictures that cannot be shown."""
 
 
 def make_explored_run(run: Path, teller: str = "") -> Path:

@@ -26,8 +26,7 @@ class GoingRun:
 
     def wait_for(self, found: Callable[[], bool]) -> None:
         """Return once `found` is true. Fails where the run ends before."""
-        wait_for(lambda: found() or self.process.poll() is not None)
-        assert found(), "the run ended before"
+        wait_for(found, self.process)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 PATIENCE_S = 600.0  # pytest's own limit for one test, in pyproject.toml, is above it
 
 
-def wait_for(happened: Callable[[], bool], every_s: float = 0.02) -> None:
-    """Return once `happened()` is true. Raises AssertionError where it never is."""
+def wait_for(happened: Callable[[], object], process: subprocess.Popen[Any] | None = None) -> None:
+    """Return once `happened()` is true. Raises AssertionError where it never is, or the process ends without it."""
     give_up_at = time.monotonic() + PATIENCE_S
-    while not happened():
+    while True:
+        is_over = process is not None and process.poll() is not None
+        if happened():
+            return
+        assert not is_over, f"the process ended first: {process and process.stderr and process.stderr.read()}"
         assert time.monotonic() < give_up_at, "it never came"
-        time.sleep(every_s)
+        time.sleep(0.01)

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from support.patience import wait_for
 from support.tiny_training import row, tiny_recipe
 
 for package in ("transformers", "accelerate", "peft", "gguf", "tensorboardX", "matplotlib"):
@@ -76,9 +76,7 @@ def test_two_processes_learn_what_one_does(stage: str, tmp_path: Path) -> None:
 def test_a_stop_that_one_process_hears_stops_all_after_one_step(tmp_path: Path) -> None:
     with launched(tmp_path, 2, "finetune", epochs=2000) as (out, process):
         metrics = out / "training/finetune/metrics.jsonl"
-        while not (metrics.exists() and metrics.read_text().count("\n") > 2):
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.2)
+        wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") > 2, process)
         workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(workers[-1]), signal.SIGINT)
         _, errors = process.communicate(timeout=300)

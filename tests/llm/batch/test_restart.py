@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from mminstruct.llm.usage import Account
 from support.batch_faults import Held, half_of_it, refuse
 from support.batch_server import BatchServer, Plan
 from support.batch_session import ask_all, files_left, session, spent
-from support.patience import PATIENCE_S
+from support.patience import PATIENCE_S, wait_for
 
 N = 200
 TESTS = Path(__file__).parents[2]
@@ -43,13 +42,7 @@ def killed_when(server: BatchServer, folder: Path, happened: Callable[[], bool],
     command = [sys.executable, "-m", "support.batch_session", server.base_url, str(folder), str(n_questions)]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(TESTS)})
     try:
-        for _ in range(30_000):
-            if happened():
-                break
-            assert process.poll() is None, "the session ended before it could be killed"
-            time.sleep(0.01)
-        else:
-            raise AssertionError("the moment to kill the session never came")
+        wait_for(happened, process)
     finally:
         process.kill()
         process.wait()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.browser import NARROW, WIDE, assert_fits, watched_page
-from support.explored_run import CHANGED, GONE, Row
+from support.explored_run import NO_PICTURE
 from support.page_looks import assert_focus_is_seen, assert_nothing_moved, assert_readable
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
-
-NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHANGED) for kind in ("thumb", "picture"))
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

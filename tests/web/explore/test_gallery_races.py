@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.browser import held_back, watched_page
-from support.explored_run import CHANGED, GONE, Row
+from support.browser import held_back, hold, watched_page
+from support.explored_run import NO_PICTURE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page, Route
+    from playwright.sync_api import Browser, Locator, Page
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
 
-NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHANGED) for kind in ("thumb", "picture"))
 COUNTS = "**/api/facets*"
 
 
@@ -27,13 +26,6 @@ def box(page: Page, label: str) -> Locator:
 
 def total(page: Page) -> Locator:
     return page.locator(".total")
-
-
-def hold(page: Page, requests: str) -> list[Route]:
-    """Let all requests of this address wait; they are in the list once they are made."""
-    held: list[Route] = []
-    page.route(requests, lambda route: held.append(route))
-    return held
 
 
 def test_a_second_tick_before_the_counts_keeps_the_first(browser: Browser, address: str) -> None:

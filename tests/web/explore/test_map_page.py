@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.browser import NARROW, WIDE, assert_fits, held_back, watched_page
-from support.explored_run import CHANGED, GONE, ROWS, Row
+from support.browser import NARROW, WIDE, assert_fits, held_back, hold, watched_page
+from support.explored_run import NO_PICTURE, ROWS
 from support.patience import PATIENCE_S, wait_for
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Browser, Page
 
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("sklearn")
 from playwright.sync_api import expect
 
-NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHANGED) for kind in ("thumb", "picture"))
 _LAID_OUT_MS = 1000 * PATIENCE_S  # a map is made on the first look
 _PAINTED = """() => {
     const canvas = document.querySelector(".stage canvas");
@@ -166,10 +165,9 @@ def test_two_colours_within_one_frame_end_with_the_second(browser: Browser, addr
 
 
 def test_a_map_that_is_on_its_way_takes_clicks_and_keys_without_a_fault(browser: Browser, address: str) -> None:
-    held: list[Route] = []
     with watched_page(browser, f"{address}/map", refused=NO_PICTURE) as page:
         drawn(page, "samples")
-        page.route("**/api/map/instructions", lambda route: held.append(route))
+        held = hold(page, "**/api/map/instructions")
         with page.expect_request("**/api/map/instructions"):
             page.keyboard.press("m")
         page.evaluate("history.pushState(null, '', '?map=instructions&colour=kind'), 0")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.browser import NARROW, WIDE, assert_fits, served, watched_page
-from support.explored_run import CHANGED, GONE, HOSTILE, Row
-from support.patience import wait_for
+from support.browser import NARROW, WIDE, assert_fits, watched_page
+from support.explored_run import HOSTILE, NO_PICTURE, Row
+from support.review_page import FIRST, SECOND, all_saved, reviewer, served_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,27 +24,12 @@ from playwright.sync_api import expect
 
 from mminstruct.pipeline.decisions import FOLDER, Decision, read_decisions
 from mminstruct.pipeline.tables import Folder
-from mminstruct.web.explore.app import run_app
-from mminstruct.web.explore.library import RunExplorer
-from mminstruct.web.explore.safety import Guard
-
-NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHANGED) for kind in ("thumb", "picture"))
-FIRST, SECOND = Row(4, 0), Row(4, 1)
 
 
 @contextmanager
-def served_run(run: Path) -> Iterator[str]:
-    with served(run_app(RunExplorer(str(run)), Guard())) as address:
-        yield address
-
-
-@contextmanager
-def review(browser: Browser, address: str, **more: Any) -> Iterator[Page]:
-    """Open the review of image 4's two rows as Ada, whose name the browser knows."""
-    with watched_page(
-        browser, f"{address}/static/icon.svg", refused=(*NO_PICTURE, *more.pop("refused", ())), **more
-    ) as page:
-        page.evaluate("localStorage.setItem('mminstruct-reviewer', 'Ada')")
+def review(browser: Browser, address: str, refused: tuple[str, ...] = (), **more: Any) -> Iterator[Page]:
+    """Open the review of image 4's two rows as Ada."""
+    with reviewer(browser, address, refused=(*NO_PICTURE, *refused), **more) as page:
         page.goto(f"{address}/review?image={FIRST.image_id}")
         expect(page.locator(".texts h2")).to_have_text(FIRST.instruction)
         yield page
@@ -52,12 +37,6 @@ def review(browser: Browser, address: str, **more: Any) -> Iterator[Page]:
 
 def standing(run: Path) -> dict[str, Decision]:
     return read_decisions(Folder(str(run))).standing
-
-
-def all_saved(page: Page) -> None:
-    """Wait until the server has every decision: those that it has not are in the browser's storage."""
-    unsent = "Object.keys(localStorage).some((key) => key.startsWith('mminstruct-review:'))"
-    wait_for(lambda: not page.evaluate(unsent))
 
 
 def test_the_name_is_asked_once_and_a_row_is_kept_by_key(browser: Browser, run: Path) -> None:
@@ -98,8 +77,7 @@ def test_a_decision_survives_a_reload_and_a_restart_and_stands_on_the_cards(brow
 
 @contextmanager
 def review_at(browser: Browser, address: str, row: Row) -> Iterator[Page]:
-    with watched_page(browser, f"{address}/static/icon.svg") as page:
-        page.evaluate("localStorage.setItem('mminstruct-reviewer', 'Bo')")
+    with reviewer(browser, address, "Bo") as page:
         page.goto(f"{address}/review?image={row.image_id}&at={row.row_id}")
         yield page
 
@@ -225,8 +203,7 @@ def test_a_decision_that_is_refused_is_told_and_taken_back(browser: Browser, run
 
 def test_markup_stays_text(browser: Browser, run: Path) -> None:
     row = Row(0, 0)
-    with served_run(run) as address, watched_page(browser, f"{address}/static/icon.svg") as page:
-        page.evaluate("name => localStorage.setItem('mminstruct-reviewer', name)", HOSTILE[:90])
+    with served_run(run) as address, reviewer(browser, address, HOSTILE[:90]) as page:
         page.goto(f"{address}/review?at={row.row_id}&image={row.image_id}")
         expect(page.locator(".texts h2")).to_contain_text(HOSTILE)
         page.keyboard.press("n")

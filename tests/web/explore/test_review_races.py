@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.browser import held_back, served, watched_page
-from support.explored_run import CHANGED, GONE, Row
-from support.patience import wait_for
+from support.browser import held_back, hold
+from support.explored_run import NO_PICTURE, Row
+from support.review_page import FIRST, SECOND, all_saved, reviewer, served_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -23,54 +23,41 @@ from playwright.sync_api import expect
 
 from mminstruct.pipeline.decisions import FOLDER, read_decisions
 from mminstruct.pipeline.tables import Folder
-from mminstruct.web.explore.app import run_app
-from mminstruct.web.explore.library import RunExplorer
-from mminstruct.web.explore.safety import Guard
 
-NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHANGED) for kind in ("thumb", "picture"))
-FIRST, SECOND = Row(4, 0), Row(4, 1)
 DECISIONS = "**/api/review"
 ROWS_AHEAD = "**/api/review/next?*size=3*"
 """The request for the rows behind the one that is shown."""
 
 
 @contextmanager
-def reviewer(browser: Browser, run: Path) -> Iterator[tuple[Page, str]]:
-    """A page of a browser that knows Ada, and the address of the review of image 4's two rows."""
+def ada(browser: Browser, run: Path) -> Iterator[tuple[Page, str]]:
+    """A page of Ada's browser, and the address of the review of image 4's two rows."""
     refused = ("/api/review", *NO_PICTURE)
-    with (
-        served(run_app(RunExplorer(str(run)), Guard())) as address,
-        watched_page(browser, f"{address}/static/icon.svg", refused=refused) as page,
-    ):
-        page.evaluate("localStorage.setItem('mminstruct-reviewer', 'Ada')")
+    with served_run(run) as address, reviewer(browser, address, refused=refused) as page:
         yield page, f"{address}/review?image={FIRST.image_id}"
 
 
 @contextmanager
 def review(browser: Browser, run: Path) -> Iterator[Page]:
-    with reviewer(browser, run) as (page, link):
+    with ada(browser, run) as (page, link):
         page.goto(link)
         shows(page, FIRST)
         page.wait_for_load_state("networkidle")  # the next row is here
         yield page
 
 
+@contextmanager
+def review_of_one(browser: Browser, run: Path) -> Iterator[tuple[Page, list[Route]]]:
+    """The review while the rows behind the first are on their way, and the request that waits for them."""
+    with ada(browser, run) as (page, link):
+        held = hold(page, ROWS_AHEAD, first_only=True)
+        page.goto(link)
+        shows(page, FIRST)
+        yield page, held
+
+
 def shows(page: Page, row: Row) -> None:
     expect(page.locator(".texts h2")).to_have_text(row.instruction)
-
-
-def hold(page: Page, requests: str) -> list[Route]:
-    """Let the first request of this address wait until the test lets it go on; it is in the list once it is made."""
-    held: list[Route] = []
-
-    def first(route: Route) -> None:
-        if held:
-            route.continue_()
-        else:
-            held.append(route)
-
-    page.route(requests, first)
-    return held
 
 
 def let_go(page: Page, route: Route) -> None:
@@ -79,12 +66,6 @@ def let_go(page: Page, route: Route) -> None:
         route.continue_()
     answer.value.finished()
     page.evaluate("new Promise((go) => setTimeout(go, 50))")  # the page takes it in before any timer
-
-
-def all_saved(page: Page) -> None:
-    """Wait until the server has every decision: those that it has not are in the browser's storage."""
-    unsent = "Object.keys(localStorage).some((key) => key.startsWith('mminstruct-review:'))"
-    wait_for(lambda: not page.evaluate(unsent))
 
 
 def standing(run: Path) -> dict[str, str]:
@@ -97,7 +78,7 @@ def n_sent(run: Path) -> int:
 
 def test_a_decision_on_its_way_is_there_on_the_way_back(browser: Browser, run: Path) -> None:
     with review(browser, run) as page:
-        held = hold(page, DECISIONS)
+        held = hold(page, DECISIONS, first_only=True)
         page.keyboard.press("k")
         shows(page, SECOND)
         page.keyboard.press("ArrowLeft")
@@ -116,7 +97,7 @@ def test_a_decision_on_its_way_is_there_on_the_way_back(browser: Browser, run: P
 
 def test_a_note_that_is_typed_is_not_taken_away_by_the_reply_to_a_decision(browser: Browser, run: Path) -> None:
     with review(browser, run) as page:
-        held = hold(page, DECISIONS)
+        held = hold(page, DECISIONS, first_only=True)
         page.keyboard.press("k")
         shows(page, SECOND)
         page.keyboard.press("ArrowLeft")
@@ -135,10 +116,7 @@ def test_a_note_that_is_typed_is_not_taken_away_by_the_reply_to_a_decision(brows
 
 
 def test_a_second_key_does_not_decide_the_row_that_is_being_left(browser: Browser, run: Path) -> None:
-    with reviewer(browser, run) as (page, link):
-        held = hold(page, ROWS_AHEAD)
-        page.goto(link)
-        shows(page, FIRST)
+    with review_of_one(browser, run) as (page, held):
         page.keyboard.press("k")
         page.keyboard.press("k")
         let_go(page, held_back(page, held))
@@ -150,10 +128,7 @@ def test_a_second_key_does_not_decide_the_row_that_is_being_left(browser: Browse
 
 
 def test_after_an_undo_the_row_stays_although_the_next_was_on_its_way(browser: Browser, run: Path) -> None:
-    with reviewer(browser, run) as (page, link):
-        held = hold(page, ROWS_AHEAD)
-        page.goto(link)
-        shows(page, FIRST)
+    with review_of_one(browser, run) as (page, held):
         page.keyboard.press("k")
         expect(page.locator("#announcement")).to_have_text("Kept.")
         page.keyboard.press("u")
@@ -168,7 +143,7 @@ def test_after_an_undo_the_row_stays_although_the_next_was_on_its_way(browser: B
 
 def test_an_edit_is_saved_once_however_often_the_key_is_pressed(browser: Browser, run: Path) -> None:
     with review(browser, run) as page:
-        held = hold(page, DECISIONS)
+        held = hold(page, DECISIONS, first_only=True)
         page.keyboard.press("e")
         page.get_by_label("Answer").fill("Boats.")
         page.keyboard.press("Control+Enter")
@@ -182,13 +157,13 @@ def test_an_edit_is_saved_once_however_often_the_key_is_pressed(browser: Browser
 
 
 def test_rows_that_come_late_for_another_row_skip_none(browser: Browser, run: Path) -> None:
-    with reviewer(browser, run) as (page, link):
+    with ada(browser, run) as (page, link):
         link = link.replace(f"image={FIRST.image_id}", "status=kept")
         asked = "address => fetch(address).then((answer) => answer.json()).then((told) => told.items[0].id)"
         first = page.evaluate(asked, link.replace("/review?", "/api/review/next?") + "&size=1")
         second = page.evaluate(asked, link.replace("/review?", "/api/review/next?") + f"&size=1&after={first}")
         of_second = f"**/api/review/next?*after={second}*size=3*"
-        held = hold(page, of_second)
+        held = hold(page, of_second, first_only=True)
         with page.expect_request(of_second):
             page.goto(f"{link}&at={second}")
         done = page.locator(".done")
@@ -205,10 +180,7 @@ def test_rows_that_come_late_for_another_row_skip_none(browser: Browser, run: Pa
 
 
 def test_a_count_that_comes_late_is_not_that_of_now(browser: Browser, run: Path) -> None:
-    with reviewer(browser, run) as (page, link):
-        held = hold(page, ROWS_AHEAD)
-        page.goto(link)
-        shows(page, FIRST)
+    with review_of_one(browser, run) as (page, held):
         expect(page.locator(".done")).to_contain_text("0 decided, 2 left")
         before = held_back(page, held).fetch()  # before the decision
         page.keyboard.press("k")
@@ -220,7 +192,7 @@ def test_a_count_that_comes_late_is_not_that_of_now(browser: Browser, run: Path)
 
 
 def test_what_an_earlier_visit_left_unsent_is_sent_before_the_row_is_asked_for(browser: Browser, run: Path) -> None:
-    with reviewer(browser, run) as (page, link):
+    with ada(browser, run) as (page, link):
         page.route(DECISIONS, lambda route: route.fulfill(status=503, body=json.dumps({"error": "Disk full."})))
         page.goto(link)
         shows(page, FIRST)
@@ -228,7 +200,7 @@ def test_what_an_earlier_visit_left_unsent_is_sent_before_the_row_is_asked_for(b
         expect(page.locator(".unsaved")).to_contain_text("1 decision is not saved yet.")
         page.goto(link.replace("/review?", "/static/icon.svg?"))
         page.unroute(DECISIONS)
-        held = hold(page, DECISIONS)
+        held = hold(page, DECISIONS, first_only=True)
         with page.expect_request(DECISIONS):
             page.goto(f"{link}&at={FIRST.row_id}")
         page.wait_for_timeout(300)  # in which a page that does not wait shows the row as the server has it
@@ -237,9 +209,9 @@ def test_what_an_earlier_visit_left_unsent_is_sent_before_the_row_is_asked_for(b
 
 
 def test_a_server_that_does_not_answer_to_what_was_left_unsent_keeps_no_row_back(browser: Browser, run: Path) -> None:
-    with reviewer(browser, run) as (page, link):
+    with ada(browser, run) as (page, link):
         page.evaluate("localStorage.setItem('mminstruct-review:run:0-0', '{\"decision_id\": \"x\"}')")
-        hold(page, DECISIONS)
+        hold(page, DECISIONS, first_only=True)
         page.goto(link)
         shows(page, FIRST)
         page.unroute_all(behavior="ignoreErrors")

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.browser import watched_page
-from support.explored_run import CHANGED, GONE, Row
+from support.explored_run import NO_PICTURE, Row
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
-
-NO_PICTURE = tuple(f"/{kind}/{Row(number, 0).image_id}" for number in (GONE, CHANGED) for kind in ("thumb", "picture"))
 
 
 def test_a_click_opens_the_story_and_escape_closes_it(browser: Browser, address: str) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.browser import held_back, watched_page
+from support.browser import held_back, hold, watched_page
 from support.patience import PATIENCE_S
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Route
+    from playwright.sync_api import Browser
 
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("evalica")
@@ -38,10 +38,9 @@ def test_figures_stay_as_they_are_while_newer_ones_are_computed(browser: Browser
 
 
 def test_a_question_that_is_on_its_way_is_drawn_once_it_is_there(browser: Browser, address: str) -> None:
-    held: list[Route] = []
     with watched_page(browser, f"{address}/questions", refused=BROKEN) as page:
         expect(page.locator(".list > li")).to_have_count(6)
-        page.route("**/api/questions/q3*", lambda route: held.append(route))
+        held = hold(page, "**/api/questions/q3*")
         with page.expect_request("**/api/questions/q3*"):
             page.locator(".list a").nth(3).click()
         page.evaluate(GO_TO, "?id=q3&page=0")  # the list's page is turned meanwhile
@@ -51,10 +50,9 @@ def test_a_question_that_is_on_its_way_is_drawn_once_it_is_there(browser: Browse
 
 
 def test_the_way_back_to_a_question_is_not_undone_by_the_one_that_comes_late(browser: Browser, address: str) -> None:
-    held: list[Route] = []
     with watched_page(browser, f"{address}/questions?id=q3", refused=BROKEN) as page:
         expect(page.locator(".story .badge").first).to_have_text("Question q3")
-        page.route("**/api/questions/q4*", lambda route: held.append(route))
+        held = hold(page, "**/api/questions/q4*")
         with page.expect_request("**/api/questions/q4*"):
             page.evaluate(GO_TO, "?id=q4")
         page.go_back()

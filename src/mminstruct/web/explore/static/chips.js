@@ -2,7 +2,7 @@
 
 import { labelOf } from "./filters.js";
 import { element, fill } from "./shell.js";
-import { FILTERS, here } from "./place.js";
+import { FILTERS, here, others } from "./place.js";
 import { words } from "./words/filters.js";
 
 const RANGED = /^(score|words)_(min|max)$/;
@@ -10,11 +10,10 @@ const RANGED = /^(score|words)_(min|max)$/;
 /** Draws the chips of `filters` into `place`; the facets give a value its name. `change` as for drawFilters. */
 export function drawChips(place, facets, filters, change) {
   const chips = FILTERS.flatMap((name) =>
-    filters.getAll(name).map((value) => {
+    filters.getAll(name).map((value) =>
       // By the address, not by what is drawn: an earlier click may still wait for its answer.
-      const others = () => here().getAll(name).filter((one) => one !== value);
-      return chip(textOf(name, value, facets), () => change({ [name]: others() }));
-    }),
+      chip(textOf(name, value, facets), () => change({ [name]: others(here(), name, value) })),
+    ),
   );
   const all = () => change(Object.fromEntries(FILTERS.map((name) => [name, null])));
   const clear = element("button", { type: "button", class: "quiet small", onclick: all }, words.clearAll);

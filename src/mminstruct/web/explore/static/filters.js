@@ -2,7 +2,7 @@
 
 import { readable } from "./badges.js";
 import { element, fill, number } from "./shell.js";
-import { here } from "./place.js";
+import { here, others } from "./place.js";
 import { drawRange } from "./range.js";
 import { words } from "./words/filters.js";
 
@@ -57,8 +57,8 @@ function line(name, value, most, chosen, change) {
   const box = element("input", { type: "checkbox", checked: ticked, dataset: { focus: `${name}:${value.value}` } });
   box.addEventListener("change", () => {
     // By the address, not by what is drawn: an earlier tick may still wait for its counts.
-    const others = here().getAll(name).filter((one) => one !== value.value);
-    change({ [name]: box.checked ? [...others, value.value] : others });
+    const rest = others(here(), name, value.value);
+    change({ [name]: box.checked ? [...rest, value.value] : rest });
   });
   const label = labelOf(name, value);
   return element(

@@ -24,8 +24,9 @@ async function load() {
     fill(main(), problem(error, load));
     return;
   }
-  if (JSON.stringify(found) !== drawn) {
-    drawn = JSON.stringify(found); // what is unfolded stays so while newer figures are computed
+  const told = JSON.stringify(found);
+  if (told !== drawn) {
+    drawn = told; // what is unfolded stays so while newer figures are computed
     if (found.report) draw(found);
     else fill(main(), element("p", { class: "waiting soft", role: "status" }, words.computing));
   }

@@ -35,12 +35,13 @@ export function changed(query, changes) {
   return made;
 }
 
+/** The values of the filter `name` in `query`, without `value`. */
+export const others = (query, name, value) => query.getAll(name).filter((one) => one !== value);
+
 /** `query` with `value` of the filter `name` taken out where it is in, put in where it is not. */
 export function toggled(query, name, value) {
-  const values = query.getAll(name);
-  return changed(query, {
-    [name]: values.includes(value) ? values.filter((one) => one !== value) : [...values, value],
-  });
+  const rest = others(query, name, value);
+  return changed(query, { [name]: query.getAll(name).includes(value) ? rest : [...rest, value] });
 }
 
 /** The address of the same page with another query. */

@@ -29,7 +29,6 @@ let texts = null; // its place
 let editing = false;
 let arrivals = 0; // how often a row was asked for: a newer one voids those before it
 let leaving = false; // another row is on its way: no key decides about the one that stands there
-let nDecided = 0; // decisions and undos of this page
 let settled = Promise.resolve(); // when the last decision has got its answer
 
 if (!about.writable) fill(main(), emptiness(words.readOnly, words.readOnlyWhy));
@@ -73,7 +72,7 @@ async function beginWithKept() {
 
 /** Begins with what the address names. */
 async function begin() {
-  queue = openQueue(filtersOf(here()), (id) => Boolean(decidedHere.get(id)), () => (outbox.n() ? null : nDecided));
+  queue = openQueue(filtersOf(here()), (id) => Boolean(decidedHere.get(id)), () => (outbox.n() ? null : outbox.nSent()));
   await arrive(() => queue.first(here().get("at")));
 }
 
@@ -153,7 +152,6 @@ function take(item, body) {
   onTheirWay.set(item.id, item);
   past.push({ item, before, decision_id: body.decision_id });
   decidedHere.set(item.id, body.decision);
-  nDecided += 1;
   notes.delete(item.id);
   if (!before) move(1);
 }
@@ -191,7 +189,6 @@ async function undo() {
   item.sent = body.decision_id;
   onTheirWay.set(item.id, item);
   decidedHere.set(item.id, last.before?.decision ?? null);
-  nDecided += 1;
   if (!last.before) move(-1);
   arrivals += 1; // this row is the one to be seen, not one that is on its way
   queue.forget();

@@ -15,7 +15,7 @@ const REFUSED = [400, 404, 409, 413, 422]; // what would be refused again; all e
 export function openOutbox(runId, changed) {
   const prefix = `mminstruct-review:${runId}:`;
   const waiting = new Map(); // decision_id → what to call with what became of it
-  let nSent = 0;
+  let nSent = 0; // from this page
   let sending = false;
   let timer = 0;
   let wait_ms = 1000;
@@ -79,7 +79,7 @@ export function openOutbox(runId, changed) {
     return flush();
   }
 
-  return { send, tryNow, n: () => keysOf(prefix).length };
+  return { send, tryNow, n: () => keysOf(prefix).length, nSent: () => nSent };
 }
 
 /** A new decision's id. */
